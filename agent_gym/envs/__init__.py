@@ -1,1 +1,1 @@
-"""The environments that AgentGym registers."""
+"""Environments, one folder or file each."""

@@ -1,1 +1,1 @@
-"""ALFWorld: household tasks in text, played by a native simulator or by the original engine."""
+"""ALFWorld: household tasks in text."""

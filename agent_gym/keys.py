@@ -1,0 +1,45 @@
+"""Names of the entries of `info`, shared by environments, wrappers and trainers.
+
+After a step, `ACTION_VALID` and `FORMAT_VALID` describe the action just taken; `STATE_KEY`, `ADMISSIBLE_ACTIONS` and `MESSAGES` describe the
+state now reached.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATE_KEY: Final = "state_key"
+"""Short canonical string of the complete state: equal keys imply equal futures under the same actions."""
+
+ADMISSIBLE_ACTIONS: Final = "admissible_actions"
+"""Tuple of the commands that do something in this state, sorted."""
+
+ACTION_VALID: Final = "action_valid"
+"""Whether the environment understood the last command and it was admissible. True after `reset`."""
+
+SUCCESS: Final = "success"
+"""Whether the task is solved."""
+
+SCORE: Final = "score"
+"""Graded result between 0 and 1, 1 exactly when solved."""
+
+TASK: Final = "task"
+"""Id of the task being played; it can be passed to `reset(options={"task": …})`."""
+
+SPLIT: Final = "split"
+"""Split that the task belongs to."""
+
+SOURCE: Final = "source"
+"""Where the task comes from, such as `"published"` or `"generated"`."""
+
+FORMAT_VALID: Final = "format_valid"
+"""Written by `ParseAction`: whether the last answer carried a command in the expected form. True after `reset`."""
+
+MESSAGES: Final = "messages"
+"""Written by `RenderPrompt`: chat messages; the whole prompt (step context) or only what is new (conversation context)."""
+
+ALIASES: Final = {
+    ADMISSIBLE_ACTIONS: "admissible_commands",
+    SUCCESS: "won",
+}
+"""Names under which TextWorld and ALFWorld users expect the same values; environments offer both."""

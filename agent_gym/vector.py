@@ -1,0 +1,107 @@
+"""Many text environments in one process: the slot interface that trainers use, and a Gymnasium VectorEnv over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agent_gym.core import TextEnv
+from agent_gym.errors import BadOptionError
+
+
+class Frame(NamedTuple):
+    """What one environment gives back after a start or a step."""
+
+    observation: str
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class SlotEnv(Protocol):
+    """Environments by number. Any of them is started and stepped alone, so a finished episode costs nothing.
+
+    Gymnasium's VectorEnv steps all its environments at once and hands every one the same reset options; groups of rollouts need one task per
+    environment, and only live episodes stepped. Everything that can run environments, in this process or elsewhere, offers this.
+    """
+
+    num_slots: int
+
+    def tasks(self, split: str) -> Sequence[str]:
+        """Return the sorted task ids of a split."""
+
+    def start(self, slots: Sequence[int], tasks: Sequence[str | None], seeds: Sequence[int | None]) -> list[Frame]:
+        """Start an episode in each named slot; `None` as task draws one with the slot's seed. One frame per slot, in the order given."""
+
+    def step(self, slots: Sequence[int], texts: Sequence[str]) -> list[Frame]:
+        """Step the named slots, each with its text. One frame per slot, in the order given."""
+
+    def close(self) -> None:
+        """Free what the environments hold."""
+
+
+class LocalSlots:
+    """Slots over environments in this process."""
+
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]]) -> None:
+        """Take over environments that are already wrapped."""
+        if not envs:
+            raise BadOptionError("Expected at least one environment, got none; pass num_envs >= 1.")
+        self.envs = list(envs)
+        self.num_slots = len(self.envs)
+
+    def tasks(self, split: str) -> Sequence[str]:
+        """Return the sorted task ids of a split."""
+        env = self.envs[0].unwrapped
+        if not isinstance(env, TextEnv):
+            raise BadOptionError(f"Tasks are named by TextEnv environments only, got {type(env).__name__}.")
+        return env.tasks(split)
+
+    def start(self, slots: Sequence[int], tasks: Sequence[str | None], seeds: Sequence[int | None]) -> list[Frame]:
+        """Start an episode in each named slot."""
+        frames = []
+        for slot, task, seed in zip(slots, tasks, seeds, strict=True):
+            observation, info = self.envs[slot].reset(seed=seed, options=None if task is None else {"task": task})
+            frames.append(Frame(observation, 0.0, False, False, info))
+        return frames
+
+    def step(self, slots: Sequence[int], texts: Sequence[str]) -> list[Frame]:
+        """Step the named slots."""
+        envs = self.envs
+        return [Frame(*envs[slot].step(text)) for slot, text in zip(slots, texts, strict=True)]  # type: ignore[arg-type]  # rewards are floats
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self.envs:
+            env.close()
+
+
+class TextVectorEnv(SyncVectorEnv):
+    """Gymnasium's in-process vector environment with the slot interface beside it, over the same environments.
+
+    As a VectorEnv it is `SyncVectorEnv`: full batches, all three autoreset modes, `infos` merged key by key. That merging costs several
+    microseconds per environment and step; `slots` goes around it. Use one or the other during an episode, not both.
+
+    Attributes:
+        slots: The slot interface.
+    """
+
+    def __init__(self, env_fns: Sequence[Callable[[], gym.Env[Any, Any]]], *, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
+        """Create the environments."""
+        if not env_fns:
+            raise BadOptionError("Expected at least one environment, got none; pass num_envs >= 1.")
+        super().__init__(env_fns, copy=False, autoreset_mode=autoreset_mode)
+        self.slots = LocalSlots(self.envs)
+
+    @classmethod
+    def of(cls, env_id: str, num_envs: int, *, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, **kwargs: Any) -> TextVectorEnv:
+        """Create `num_envs` environments of a registered id; `kwargs` go to `gymnasium.make`.
+
+        Gymnasium's passive checker is left out: `check_env` has passed in the tests, and it would run in each of thousands of environments.
+        """
+        kwargs.setdefault("disable_env_checker", True)
+        return cls([lambda: gym.make(env_id, **kwargs) for _ in range(num_envs)], autoreset_mode=autoreset_mode)
