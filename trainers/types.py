@@ -1,0 +1,86 @@
+"""What a trainer passes around, from the smallest thing to the largest: Completion -> Turn -> Episode -> Group.
+
+A policy *completes* a prompt; the environment's reply to that completion makes it a *turn*; the turns from reset to the
+end are an *episode*; episodes of the same task from the same start are a *group*, within which credit is assigned.
+
+    Group   task "generated_train/000000007"
+      Episode  status "finished", success
+        Turn     state_key "k0", reward 0.0, Completion [go to shelf 1 <eos>]       key of the state BEFORE the action
+        Turn     state_key "k1", reward 1.0, Completion [take mug 1 from shelf 1 <eos>]
+      Episode  status "cut", ...
+
+Everything is frozen: a shaper that changes rewards makes new objects (`dataclasses.replace`). Token ids and
+log-probabilities are kept exactly as they were sampled; nothing is ever tokenised a second time.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Finish = Literal["stop", "length"]
+"""How a completion ended: with the end-of-answer token, or cut off at the token limit."""
+
+Status = Literal["finished", "cut", "failed"]
+"""How an episode ended: by the environment's own rules, by a limit on steps or context, or by an error."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """One answer of the policy, token by token."""
+
+    prompt_ids: tuple[int, ...]
+    """What the policy was shown and had not seen yet: the whole prompt in step context, the new part in a conversation."""
+    token_ids: tuple[int, ...]
+    """Tokens the policy sampled, the end-of-answer token included where there is one."""
+    logprobs: tuple[float, ...]
+    """Log-probability of each sampled token (nats) under the distribution it was drawn from, temperature included."""
+    finish: Finish = "stop"
+
+    def __post_init__(self) -> None:
+        """Refuse a completion whose tokens and log-probabilities do not pair up."""
+        if len(self.token_ids) != len(self.logprobs):
+            raise ValueError(
+                f"expected one log-probability per sampled token, got {len(self.logprobs)} for {len(self.token_ids)} "
+                "tokens: keep both as the sampler returned them"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """A completion and what the environment made of it."""
+
+    completion: Completion
+    state_key: str
+    """Key of the state in which the completion was sampled, so before the action: what GiGPO compares turns by."""
+    reward: float
+    action_valid: bool = True
+    """The environment's verdict: the command was understood and admissible."""
+    format_valid: bool = True
+    """The parser's verdict: the answer carried a command at all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Episode:
+    """The turns of one attempt, in order. An attempt that failed before its first action has none."""
+
+    turns: tuple[Turn, ...]
+    status: Status = "finished"
+    success: bool = False
+    score: float = 0.0
+    """Between 0 and 1, as the environment reports it; not what is optimised (that is the rewards)."""
+    seed: int | None = None
+
+    @property
+    def rewards(self) -> NDArray[np.float64]:
+        """Reward of each turn, shape (turns,)."""
+        return np.array([turn.reward for turn in self.turns], dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Attempts at one task, all from the same initial state; the unit that credit estimators are called with."""
+
+    task: str
+    episodes: tuple[Episode, ...]
