@@ -31,7 +31,7 @@ class Completion:
     """One answer of the policy, token by token."""
 
     prompt_ids: tuple[int, ...]
-    """What the policy was shown and had not seen yet: the whole prompt in step context, the new part in a conversation."""
+    """What the policy was shown anew: the whole prompt in step context, the new part in a conversation."""
     token_ids: tuple[int, ...]
     """Tokens the policy sampled, the end-of-answer token included where there is one."""
     logprobs: tuple[float, ...]
