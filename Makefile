@@ -1,0 +1,74 @@
+# What a user and a contributor run. `make help` lists it. A second call is quick: what is installed is remembered in .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile --constraint constraints.txt
+# Arguments for the script behind train, evidence, bench, differential: make train ARGS="--seed 3"
+ARGS ?=
+
+# One thread per process: with two, small models become several times slower as soon as anything else runs.
+export OMP_NUM_THREADS := 1
+
+# Published games, where they lie beside the checkout; set ALFWORLD_DATA for any other place.
+SIBLING_DATA := $(abspath $(wildcard ../shared/data/alfworld))
+ifneq ($(SIBLING_DATA),)
+export ALFWORLD_DATA ?= $(SIBLING_DATA)
+endif
+
+.PHONY: help train test lint types imports unit evidence bench differential clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: $(VENV)/train.stamp ## train a policy with GiGPO in AgentGym/ALFWorld-v0 on the CPU
+	$(BIN)/python examples/train_gigpo.py $(ARGS)
+
+# --keep-going: one failing check does not hide what the others have to say.
+test: $(VENV)/dev.stamp ## every check and every test
+	@$(MAKE) --no-print-directory --keep-going lint types imports unit
+
+lint: $(VENV)/dev.stamp ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/dev.stamp ## import-linter: which package may import which
+	$(BIN)/lint-imports
+
+unit: $(VENV)/dev.stamp ## pytest with coverage; ARGS goes to pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --durations=15 $(ARGS)
+
+evidence: $(VENV)/train.stamp ## three seeds of GiGPO, GRPO and cloning alone: the learning curves in docs/
+	$(BIN)/python benchmarks/evidence.py $(ARGS)
+
+bench: $(VENV)/dev.stamp ## speed beside the original engine: the figures in docs/
+	$(BIN)/python benchmarks/bench_alfworld.py $(ARGS)
+
+differential: $(VENV)/dev.stamp ## every published game, step by step against the original engine (hours)
+	$(BIN)/python benchmarks/differential.py $(ARGS)
+
+clean: ## removes .venv, caches and build products; keeps runs/
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "AgentGym needs Python 3.11 or newer, $(PYTHON) is '$$($(PYTHON) --version 2>&1)': run 'make PYTHON=python3.12 ...' with the one you have" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/train.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what training needs into $(VENV) (once; a minute or more)"
+	$(PIP_INSTALL) --editable '.[train]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing everything into $(VENV) (once; a few minutes)"
+	$(PIP_INSTALL) --editable '.[alfworld,train,dev]'
+	@touch $@ $(VENV)/train.stamp

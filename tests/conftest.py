@@ -1,0 +1,30 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def published_games() -> Path | None:
+    """Where the benchmark's games lie: ALFWORLD_DATA, or else shared/data/alfworld beside the checkout, or else None."""
+    named = os.environ.get("ALFWORLD_DATA")
+    directory = Path(named) if named else ROOT.parent / "shared" / "data" / "alfworld"
+    return directory if (directory / "json_2.1.1").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def alfworld_data() -> Path:
+    """The directory of published games, in the benchmark's layout; without it the test is skipped."""
+    directory = published_games()
+    if directory is None:
+        pytest.skip("needs the published ALFWorld games: set ALFWORLD_DATA to the directory that holds json_2.1.1")
+    return directory
