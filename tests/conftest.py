@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def published_games() -> Path | None:
-    """Where the benchmark's games lie: ALFWORLD_DATA, or else shared/data/alfworld beside the checkout, or else None."""
+    """Where the benchmark's games lie: ALFWORLD_DATA, else shared/data/alfworld beside the checkout, else None."""
     named = os.environ.get("ALFWORLD_DATA")
     directory = Path(named) if named else ROOT.parent / "shared" / "data" / "alfworld"
     return directory if (directory / "json_2.1.1").is_dir() else None
