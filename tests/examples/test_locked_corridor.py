@@ -1,0 +1,42 @@
+"""The environment of docs/write-your-own-environment.md keeps the contract, and the page shows its very code."""
+
+import re
+from pathlib import Path
+
+import gymnasium as gym
+
+from agent_gym.testing import check_text_env
+from examples.locked_corridor import ID, SIZES, layouts
+
+
+def test_keeps_the_contract() -> None:
+    check_text_env(ID)
+
+
+def test_number_of_tasks_is_that_of_all_layouts() -> None:
+    # n rooms: n starts, and n (n - 1) places for key and door. 3: 18, 4: 48, 5: 100, 6: 180.
+    assert len(layouts("train")) == 18 + 48 + 100 + 180
+    assert len(layouts("test")) == 8 * 8 * 7 + 9 * 9 * 8
+    assert set(SIZES) == {"train", "test"}
+
+
+def test_expert_solves_every_task_within_three_times_the_rooms() -> None:
+    env = gym.make(ID)
+    for task in [*layouts("train"), *layouts("test")]:
+        env.reset(options={"task": task})
+        for _ in range(3 * int(task.split("/")[1][0])):
+            _, reward, terminated, truncated, info = env.step(env.unwrapped.expert_action())
+            if terminated or truncated:
+                break
+        assert (reward, info["success"]) == (1.0, True), task
+
+
+def test_page_shows_the_code_of_the_example(root: Path) -> None:
+    page = (root / "docs" / "write-your-own-environment.md").read_text(encoding="utf-8")
+    source = (root / "examples" / "locked_corridor.py").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    quoted = [block for block in blocks if block.strip() in source]
+    assert len(quoted) >= 4, "the page quotes the example, word for word"
+    for block in blocks:
+        if block not in quoted:
+            exec(compile(block, "write-your-own-environment.md", "exec"), {})
