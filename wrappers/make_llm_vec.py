@@ -38,7 +38,7 @@ class LlmSettings(TypedDict, total=False):
     """File that episodes are appended to (see `RecordEpisodes`)."""
 
 
-def wrap_for_llm(env: gym.Env[str, str], **settings: Unpack[LlmSettings]) -> gym.Env[str, str]:
+def wrap_for_llm(env: gym.Env[str, str], **settings: Unpack[LlmSettings]) -> gym.Wrapper[str, str, str, str]:
     """Wrap one environment so that it takes a model's answers and gives `info["messages"]`.
 
     From the inside: `ScaleReward` (if a scale is given), `ParseAction`, `RememberHistory` (in step context),
@@ -63,14 +63,19 @@ def wrap_for_llm(env: gym.Env[str, str], **settings: Unpack[LlmSettings]) -> gym
             hint = did_you_mean(name, LlmSettings.__annotations__)
             raise BadOptionError(f"expected settings out of {list(LlmSettings.__annotations__)}, got {name!r}.{hint}")
     context = settings.get("context", "conversation")
+    history = settings.get("history", 2)
+    if isinstance(history, bool) or not isinstance(history, int) or history < 0:
+        raise BadOptionError(f"history must be a number of pairs (0, 1, 2, …), got {history!r}.")
     if "scale" in settings:
         env = ScaleReward(env, settings["scale"])
     env = ParseAction(env, settings.get("action_format", "tags"), require_think=settings.get("require_think", False))
     if context == "step":
-        env = RememberHistory(env, settings.get("history", 2))
-    env = RenderPrompt(env, context, admissible=settings.get("admissible"), instructions=settings.get("instructions"))
+        env = RememberHistory(env, history)
+    rendered = RenderPrompt(
+        env, context, admissible=settings.get("admissible"), instructions=settings.get("instructions")
+    )
     record = settings.get("record")
-    return env if record is None else RecordEpisodes(env, record)
+    return rendered if record is None else RecordEpisodes(rendered, record)
 
 
 def make_llm_vec(

@@ -88,8 +88,8 @@ class EchoEnv(gym.Env):
 if CORRIDOR not in gym.registry:
     gym.register(
         id=CORRIDOR,
-        entry_point=CorridorEnv,
-        vector_entry_point=lambda num_envs, **kwargs: agent_gym.TextVectorEnv.of(CORRIDOR, num_envs, **kwargs),
+        entry_point=CorridorEnv,  # type: ignore[arg-type]  # Gymnasium calls it by keyword, as its type asks for
+        vector_entry_point=lambda **kwargs: agent_gym.TextVectorEnv.of(CORRIDOR, **kwargs),
         max_episode_steps=6,
     )
 

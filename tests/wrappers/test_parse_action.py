@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -166,7 +167,8 @@ def test_parse_action_gives_the_command_to_the_environment(corridor):
 def test_parse_action_marks_an_answer_without_a_command_and_pays_nothing(corridor):
     env = ParseAction(corridor)
     env.reset(options={"task": "train/2"})
-    for answer in ["east", "<action></action>", None, 7]:
+    answers: list[Any] = ["east", "<action></action>", None, 7]
+    for answer in answers:
         observation, reward, terminated, truncated, info = env.step(answer)
         assert (observation, reward, terminated, truncated) == ("Nothing happens.", 0.0, False, False)
         assert (info["format_valid"], info["action_valid"], info["command"]) == (False, False, "")
@@ -178,6 +180,7 @@ def test_parse_action_marks_an_answer_without_a_command_and_pays_nothing(corrido
     assert truncated
 
 
+@pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
 def test_parse_action_on_a_strangers_environment(echo):
     env = ParseAction(echo, "bare")
     check_env(env, skip_render_check=True)
@@ -201,7 +204,7 @@ def test_parse_action_tells_how_to_answer(corridor):
 
 def test_parse_action_refuses_an_unknown_format(corridor):
     with pytest.raises(BadOptionError, match=r"got 'tag'\. Did you mean 'tags'\?"):
-        ParseAction(corridor, "tag")
+        ParseAction(corridor, "tag")  # type: ignore[arg-type]  # refused here too
 
 
 def test_parse_action_is_saved_and_restored(corridor):

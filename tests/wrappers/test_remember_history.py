@@ -46,6 +46,7 @@ def test_remember_history_keeps_commands_and_not_whole_answers(corridor):
     assert info["history"] == ((START, "east"), ("You are in cell 1.", ""))
 
 
+@pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
 def test_remember_history_on_a_strangers_environment(echo):
     env = RememberHistory(echo)
     check_env(env, skip_render_check=True)

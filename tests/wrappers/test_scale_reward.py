@@ -39,7 +39,9 @@ def test_scale_reward_is_saved_and_restored(corridor):
 
 
 def test_scale_reward_is_made_again_from_its_spec(corridor):
-    again = gym.make(ScaleReward(corridor, 10).spec)
+    spec = ScaleReward(corridor, 10).spec
+    assert spec is not None
+    again = gym.make(spec)
     again.reset(options={"task": "train/2"})
     again.step("east")
     assert again.step("east")[1] == 10.0

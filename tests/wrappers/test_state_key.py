@@ -28,6 +28,7 @@ def test_canonical_text(text, expected):
     assert canonical_text(text) == expected
 
 
+@pytest.mark.filterwarnings("ignore:.*is different from the unwrapped version")
 def test_state_key_of_observations_that_say_the_same(echo):
     env = StateKey(echo)
     check_env(env, skip_render_check=True)
@@ -68,11 +69,11 @@ def test_state_key_of_the_last_states_by_the_environments_own_key(corridor):
 
 def test_state_key_refuses_what_is_no_key(corridor, echo):
     with pytest.raises(BadOptionError, match=r"got 'observations'\. Did you mean 'observation'\?"):
-        StateKey(corridor, "observations")
+        StateKey(corridor, "observations")  # type: ignore[arg-type]  # refused here too
     with pytest.raises(BadOptionError, match="does not; use key='observation'"):
         StateKey(echo, "info").reset()
     with pytest.raises(BadOptionError, match="must return a string, got 3"):
-        StateKey(echo, lambda observation, info: 3).reset()
+        StateKey(echo, lambda observation, info: 3).reset()  # type: ignore[arg-type,return-value]  # refused here too
 
 
 @pytest.mark.parametrize("last", [0, -1, 1.0, True])
