@@ -347,7 +347,9 @@ class Simulator:
 
     def _go(self, ids: tuple[str, ...]) -> None:
         self.location = ids[2]
-        self._local = self._admissible = self._won = None
+        self._local = self._admissible = None
+        if "atlocation" in self.game.goal.predicates:
+            self._won = None
 
     def _open(self, ids: tuple[str, ...]) -> None:
         self.opened |= {ids[2]}

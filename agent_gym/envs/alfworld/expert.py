@@ -257,10 +257,14 @@ class _Turn:
 
     def cost(self, receptacle: str) -> int:
         """Return the number of steps until one can take from a receptacle or put into it."""
+        return (not self.belief.here(receptacle)) + self.shut(receptacle)
+
+    def shut(self, receptacle: str) -> bool:
+        """Return whether a receptacle must be opened, by what is known or else by what is usual."""
         closed = self.belief.closed.get(receptacle)
         if closed is None:
             closed = self.prior.closed.get(kind_of(receptacle), 0.0) > 0.5
-        return (not self.belief.here(receptacle)) + closed
+        return closed and f"open {receptacle}" not in self.belief.failed
 
     def approach(self, receptacle: str) -> str | None:
         return None if self.belief.here(receptacle) else f"go to {receptacle}"
@@ -269,6 +273,6 @@ class _Turn:
         """Return the command that is still needed before the receptacle can be used."""
         if not self.belief.here(receptacle):
             return f"go to {receptacle}"
-        if self.belief.closed.get(receptacle) and f"open {receptacle}" not in self.belief.failed:
+        if self.shut(receptacle):
             return f"open {receptacle}"
         return None

@@ -7,13 +7,13 @@ import re
 NOTHING = "Nothing happens."
 
 _THING = re.compile(r"[a-z]+ \d+")
-_CONTENTS = re.compile(r"(?:On the ([a-z]+ \d+)|The ([a-z]+ \d+) is open\. In it), you see ([^.]*)\.")
-_CLOSED = re.compile(r"The ([a-z]+ \d+) is closed\.")
-_ARRIVED = re.compile(r"You arrive at ([a-z]+ \d+)\.")
-_TOOK = re.compile(r"You pick up the ([a-z]+ \d+) from the ([a-z]+ \d+)\.")
-_PLACED = re.compile(r"You (?:put|move) the ([a-z]+ \d+) (?:in/on|to) the ([a-z]+ \d+)\.")
-_SHUT = re.compile(r"You close the ([a-z]+ \d+)\.")
-_TREATED = re.compile(r"You (clean|heat|cool) the ([a-z]+ \d+) using the ")
+_CONTENTS = re.compile(r"\b(?:(?:On|In) (?:the )?([a-z]+ \d+)|The ([a-z]+ \d+) is open\. In it), you see ([^.]*)\.")
+_CLOSED = re.compile(r"\b([a-z]+ \d+) is closed\.")
+_ARRIVED = re.compile(r"You arrive at (?:the )?([a-z]+ \d+)\.")
+_TOOK = re.compile(r"You (?:pick up|take) (?:the )?([a-z]+ \d+) from (?:the )?([a-z]+ \d+)\.")
+_PLACED = re.compile(r"You (put|move) (?:the )?([a-z]+ \d+) (?:in/on|to) (?:the )?([a-z]+ \d+)\.")
+_SHUT = re.compile(r"You close (?:the )?([a-z]+ \d+)\.")
+_TREATED = re.compile(r"You (clean|heat|cool) (?:the )?([a-z]+ \d+) using ")
 _CARRYING = re.compile(r"You are carrying: (?:an? )?([a-z]+ \d+)")
 _TASK = re.compile(r"Your task is to: ([^\n]*)")
 
@@ -31,7 +31,8 @@ class Belief:
         receptacles: Names of all receptacles, as the room lists them.
         contents: For each receptacle whose inside or top has been seen, the objects believed to be there.
         closed: Whether a receptacle is closed, where that is known.
-        place: The place each visited receptacle was reached at; several may share one ("loc 5" in the wording of 2020).
+        place: A name for the place where each visited receptacle is; several may share one ("loc 5" in the wording of
+            2020, else the name of one of them).
         at: The receptacle last gone to, or `None` in the middle of the room.
         held: The object in hand, or `None`.
         treated: For each object, what has been done to it (`"clean"`, `"heat"`, `"cool"`).
@@ -46,7 +47,7 @@ class Belief:
         """Read an episode's first observation."""
         room, _, _ = observation.partition("Your task is to:")
         _, _, listing = room.rpartition("you see ")
-        self.receptacles: tuple[str, ...] = tuple(dict.fromkeys(_THING.findall(listing)))
+        self.receptacles: tuple[str, ...] = tuple(dict.fromkeys(_THING.findall(listing or room)))
         task = _TASK.search(observation)
         self.sentence: str = task[1] if task else ""
         self.contents: dict[str, list[str]] = {}
@@ -78,21 +79,21 @@ class Belief:
             self.closed[receptacle] = True
 
     def _happened(self, command: str, observation: str) -> None:
-        verb = observation[4:8]
-        if verb == "arri" and (match := _ARRIVED.match(observation)):
+        if match := _ARRIVED.match(observation):
             self.at = command.strip().removeprefix("go to ")
-            self.place[self.at] = match[1]
             self.moves = not match[1].startswith("loc ")
-        elif verb == "pick" and (match := _TOOK.match(observation)):
+            if not self.moves or self.at not in self.place:
+                self.place[self.at] = match[1]
+        elif match := _TOOK.match(observation):
             self.held = match[1]
             there = self.contents.get(match[2], [])
             if match[1] in there:
                 there.remove(match[1])
-        elif verb in ("put ", "move") and (match := _PLACED.match(observation)):
+        elif match := _PLACED.match(observation):
             self.held = None
-            self.moves = verb == "move"
-            self.contents.setdefault(match[2], []).append(match[1])
-        elif verb == "clos" and (match := _SHUT.match(observation)):
+            self.moves = match[1] == "move"
+            self.contents.setdefault(match[3], []).append(match[2])
+        elif match := _SHUT.match(observation):
             self.closed[match[1]] = True
         elif match := _TREATED.match(observation):
             done = self.treated.setdefault(match[2], set())
@@ -108,8 +109,12 @@ class Belief:
         if not words or not names:
             return
         verb, last = words[0], names[-1]
+        if verb == "go":  # one can't go where one is: the receptacle is within reach already
+            if last in self.receptacles and not self.here(last):
+                self.at = self.at or last
+                self.place[last] = self.place.setdefault(self.at, self.at)
+            return
         foreseen = {
-            "go": False,
             "open": not self.here(last),
             "take": self.held is not None or not self.here(last) or names[0] not in self.contents.get(last, ()),
             "put": self.held != names[0] or not self.here(last) or self.closed.get(last, False),

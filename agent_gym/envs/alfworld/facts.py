@@ -93,19 +93,14 @@ def _opened(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
     return [(receptacle,)] if receptacle in sim.opened else []
 
 
-def _kind(sim: Simulator, pattern: Pattern, of: str) -> Iterable[tuple[str, ...]]:
+def _kind(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
+    """List types of receptacles or of objects; the two have no type in common, so one table serves both."""
     thing, kind = pattern
     if thing is not None:
         return [(thing, one) for one in sorted(sim.game.kinds.get(thing, ())) if kind in (None, one)]
-    return [fact for fact in sim.game.static[of] if _fits(fact, pattern)]
-
-
-def _receptacle_type(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
-    return _kind(sim, pattern, "receptacletype")
-
-
-def _object_type(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
-    return _kind(sim, pattern, "objecttype")
+    if kind is not None:
+        return [(one, kind) for one in sim.game.things_of.get(kind, ())]
+    return sorted((one, of) for of, things in sim.game.things_of.items() for one in things)
 
 
 def _receptacle_at(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
@@ -162,8 +157,8 @@ LISTERS: dict[str, Lister] = {
     **{name: _state_flag(name) for name in OBJECT_STATES},
     "openable": _openable,
     "opened": _opened,
-    "receptacletype": _receptacle_type,
-    "objecttype": _object_type,
+    "receptacletype": _kind,
+    "objecttype": _kind,
     "receptacleatlocation": _receptacle_at,
     "inreceptacleobject": _static("inreceptacleobject"),
     "isreceptacleobjectfull": _static("isreceptacleobjectfull"),

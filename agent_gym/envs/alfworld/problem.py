@@ -21,12 +21,12 @@ from agent_gym.envs.alfworld.grammar import Grammar, load_grammar
 from agent_gym.envs.alfworld.pddl import check_domain, parse_sexpr, parse_typed_list
 from agent_gym.errors import GameFileError, UnsupportedGameError
 
-_STATIC_FACTS = ("openable", "receptacletype", "objecttype", "receptacleatlocation", "inreceptacleobject", "isreceptacleobjectfull")
+_STATIC_FACTS = ("inreceptacleobject", "isreceptacleobjectfull")
 _BOOKKEEPING = ("checked", "examined", "wasinreceptacle", "full", "ison", "total-cost", "distance")
 """Facts that no rule and no text of the household depends on; they still give their arguments a name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Game:
     """One parsed game. Nothing in it changes while it is played, so any number of simulators share it.
 
@@ -49,6 +49,7 @@ class Game:
     receptacles_at: dict[str, tuple[str, ...]]
     openable: frozenset[str]
     kinds: dict[str, frozenset[str]]
+    things_of: dict[str, tuple[str, ...]]
     flags: dict[str, frozenset[str]]
     initial_opened: frozenset[str]
     initial_contents: dict[str, tuple[str, ...]]
@@ -182,6 +183,10 @@ def _build(
     kinds: dict[str, set[str]] = {thing: set() for thing, kind in types.items() if kind in ("receptacle", "object")}
     for thing, kind in (*facts["receptacletype"], *facts["objecttype"]):
         kinds[thing].add(kind)
+    things_of: dict[str, list[str]] = defaultdict(list)
+    for thing in sorted(kinds):
+        for kind in kinds[thing]:
+            things_of[kind].append(thing)
     contents: dict[str, list[str]] = defaultdict(list)
     for thing, receptacle in sorted(facts["inreceptacle"]):
         contents[receptacle].append(thing)
@@ -208,6 +213,7 @@ def _build(
         receptacles_at={location: tuple(here) for location, here in receptacles_at.items()},
         openable=frozenset(r for (r,) in facts["openable"]),
         kinds={thing: frozenset(of) for thing, of in kinds.items()},
+        things_of={kind: tuple(things) for kind, things in things_of.items()},
         flags={p: frozenset(o for (o,) in facts[p]) for p in OBJECT_PROPERTIES},
         initial_opened=frozenset(r for (r,) in facts["opened"]),
         initial_contents={r: tuple(contents[r]) for r in contents},
