@@ -1,7 +1,9 @@
 """The usual stack of wrappers between text environments and a language model."""
 
+import importlib
 import inspect
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 import gymnasium as gym
@@ -131,7 +133,7 @@ def make_llm_vec(
     """
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
         raise BadOptionError(f"num_envs must be a number of environments (1, 2, …), got {num_envs!r}.")
-    _check_names(env_id, env_kwargs)
+    check_env_settings(env_id, env_kwargs, also=LlmSettings.__annotations__)
     settings: LlmSettings = {
         "context": context,
         "history": history,
@@ -151,21 +153,33 @@ def make_llm_vec(
     return TextVectorEnv([make_one] * num_envs, autoreset_mode=autoreset_mode)
 
 
-def _check_names(env_id: str, env_kwargs: dict[str, Any]) -> None:
-    """Refuse settings that neither this module nor `gymnasium.make` nor the environment knows."""
-    entry_point = gym.spec(env_id).entry_point
+def check_env_settings(env_id: str, env_kwargs: Mapping[str, Any], also: Iterable[str] = ()) -> None:
+    """Refuse settings that neither `gymnasium.make` nor the environment itself takes.
+
+    Without it a misspelt name would end in a `TypeError` of the environment's constructor. An environment whose
+    constructor takes any keyword is not checked, nor is an id that is not registered (`gymnasium.make` says so better).
+
+    Args:
+        env_id: Id as for `gymnasium.make`, a module before it included.
+        env_kwargs: The settings; their values are not looked at.
+        also: Further names to suggest, which the caller takes itself.
+
+    Raises:
+        BadOptionError: With the names that could have been meant.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    entry_point = gym.registry[name].entry_point if name in gym.registry else None
+    if entry_point is None:
+        return
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    own = inspect.signature(creator).parameters if creator is not None else {}
+    own = inspect.signature(creator).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values()):
         return
-    makes = [
-        name
-        for name, parameter in inspect.signature(gym.make).parameters.items()
-        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    ]
-    for name in env_kwargs:
-        if name not in own and name not in makes:
-            choices = [*LlmSettings.__annotations__, *own]
-            raise BadOptionError(
-                f"{env_id} has no setting {name!r}: expected one of {choices}.{did_you_mean(name, choices)}"
-            )
+    makes = inspect.signature(gym.make).parameters
+    for setting in env_kwargs:
+        if setting not in own and (setting not in makes or setting in ("id", "kwargs")):
+            choices = [*also, *own]
+            hint = did_you_mean(setting, choices)
+            raise BadOptionError(f"{env_id} has no setting {setting!r}: expected one of {choices}.{hint}")

@@ -94,6 +94,7 @@ class RenderPrompt(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
         self.metadata = {**env.metadata, "context": context}
         self._admissible = context == "step" if admissible is None else admissible
         self._instructions = instructions
+        self._system = ""
         self._task = ""
         self._steps = 0
 
@@ -101,39 +102,40 @@ class RenderPrompt(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
         """Start an episode; its messages begin with the instructions in both contexts."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._steps = 0
+        self._system = self._own_instructions() if self._instructions is None else self._instructions
         if self.context == "step":
             stated = self._task_pattern.search(observation)
             self._task = (stated[0] if stated else observation).strip()
         content = observation + self._admissible_text(info)
-        return observation, info | {keys.MESSAGES: [*self._system(), _user(content)]}
+        return observation, info | {keys.MESSAGES: [*self._beginning(), _user(content)]}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Step the environment and render what the model is to see next."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._steps += 1
         if self.context == "step":
-            messages = [*self._system(), _user(self._step_text(observation, info))]
+            messages = [*self._beginning(), _user(self._step_text(observation, info))]
         else:
             messages = [_user(observation + self._admissible_text(info))]
         return observation, float(reward), terminated, truncated, info | {keys.MESSAGES: messages}
 
-    def get_state(self) -> tuple[str, int]:
-        """Return the task and the number of steps."""
-        return self._task, self._steps
+    def get_state(self) -> tuple[str, str, int]:
+        """Return the system message, the task and the number of steps."""
+        return self._system, self._task, self._steps
 
-    def set_state(self, state: tuple[str, int]) -> None:
+    def set_state(self, state: tuple[str, str, int]) -> None:
         """Restore what `get_state` returned."""
-        self._task, self._steps = state
+        self._system, self._task, self._steps = state
 
-    def _system(self) -> list[Message]:
-        text = self._instructions
-        if text is None:
-            rules = str(getattr(self.unwrapped, "instructions", ""))
-            request = (
-                str(self.env.get_wrapper_attr("answer_request")) if self.env.has_wrapper_attr("answer_request") else ""
-            )
-            text = "\n\n".join(part for part in (rules.strip(), request) if part)
-        return [{"role": "system", "content": text}] if text else []
+    def _own_instructions(self) -> str:
+        """Return the environment's rules, which may differ from task to task, and the form of the answer."""
+        rules = str(getattr(self.unwrapped, "instructions", ""))
+        asks = self.env.has_wrapper_attr("answer_request")
+        request = str(self.env.get_wrapper_attr("answer_request")) if asks else ""
+        return "\n\n".join(part for part in (rules.strip(), request) if part)
+
+    def _beginning(self) -> list[Message]:
+        return [{"role": "system", "content": self._system}] if self._system else []
 
     def _step_text(self, observation: str, info: dict[str, Any]) -> str:
         parts = [self._task]

@@ -1,0 +1,221 @@
+"""The console script `agent-gym`: the one place where environments, wrappers and trainers are put together.
+
+Each verb is a frozen dataclass: its fields are its options, `run` does the work and returns the exit status. A new
+verb is one more dataclass in `Verb`. What a verb needs is imported when it runs, so that `--help` answers at once and
+nothing here ever waits for torch.
+
+Exit status: 0 for success, 1 if a run was interrupted, 2 for a mistake in what was asked for.
+"""
+
+import difflib
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+import tyro
+from rich.console import Console
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+SplitName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
+
+
+class Runnable(Protocol):
+    """What a verb is."""
+
+    def run(self, console: Console) -> int:
+        """Do it and return the exit status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListEnvs:
+    """Show the environments: their splits, how many tasks each has, their engines and settings."""
+
+    def run(self, console: Console) -> int:
+        """Print the table."""
+        from trainers.env_table import env_table
+
+        console.print(env_table())
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Play an environment yourself, in the terminal or from a pipe."""
+
+    env_id: EnvId
+    """Registered id, such as AgentGym/ALFWorld-v0."""
+    split: SplitName = None
+    """Split to draw the task from; by default the environment's own choice."""
+    task: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
+    """Id of the task to play; drawn by default."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Seed of the draw."""
+    env: Settings = ()
+    """Further settings of the environment, such as engine=textworld."""
+    output: File = None
+    """File to append the episode to, as a line of JSON."""
+
+    def run(self, console: Console) -> int:
+        """Play one episode."""
+        from trainers.play import Session, terminal_reader
+
+        env = make_env(self.env_id, parse_settings(self.env_id, self.split, self.env), self.output)
+        try:
+            Session(env, console, terminal_reader(console)).play(task=self.task, seed=self.seed)
+        finally:
+            env.close()
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Let a policy that learns nothing play tasks, each once, and report its success with a 95 % interval."""
+
+    env_id: EnvId
+    """Registered id, such as AgentGym/ALFWorld-v0."""
+    policy: Literal["random", "expert"] = "random"
+    """random: one of the admissible commands, each as likely. expert: the environment's own expert."""
+    split: SplitName = None
+    """Split to draw tasks from; by default the environment's own choice."""
+    episodes: int = 100
+    """Number of tasks to draw; if the split has fewer, each is played once."""
+    seed: int = 0
+    """Seed of the draw of tasks, of their starts and of the random policy."""
+    workers: int = 1
+    """Processes that play. The outcome does not depend on it; a slow engine gains from it."""
+    output: File = None
+    """File to append one line of JSON per episode to."""
+    env: Settings = ()
+    """Further settings of the environment, such as engine=textworld."""
+
+    def run(self, console: Console) -> int:
+        """Play the tasks and print the report, of what was finished if it is interrupted."""
+        from trainers.baselines import Played, choose_tasks, play_tasks
+        from trainers.rollout_report import report, table, with_progress
+
+        settings = parse_settings(self.env_id, self.split, self.env)
+        probe = make_env(self.env_id, settings)
+        split = self.split or str(getattr(probe.unwrapped, "split", ""))
+        tasks = choose_tasks(probe, split, self.episodes, self.seed)
+        probe.close()
+        if len(tasks) < self.episodes:
+            console.print(f"{split} has {len(tasks)} tasks: each is played once.", highlight=False)
+        make = functools.partial(make_env, self.env_id, settings, self.output)
+        outcomes = play_tasks(make, self.policy, tasks, seed=self.seed, workers=self.workers)
+        played: list[Played] = []
+        started = time.perf_counter()
+        interrupted = False
+        try:
+            for outcome in with_progress(outcomes, len(tasks), console):
+                played.append(outcome)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            outcomes.close()
+        seconds = time.perf_counter() - started
+        if interrupted:
+            console.print(f"Interrupted after {len(played)} of {len(tasks)} episodes.", style="yellow", highlight=False)
+        if played:
+            sources = ", ".join(sorted({outcome.source or "unknown" for outcome in played}))
+            console.print(table(f"{self.policy} policy, {self.env_id}, {split}: {sources} tasks", report(played)))
+            steps = sum(outcome.steps for outcome in played)
+            rate = f"{steps / seconds:,.0f} steps/s with the policy's own time"
+            console.print(f"{steps:,} steps in {seconds:.1f} s, {rate}.", highlight=False)
+        return 1 if interrupted else 0
+
+
+Verb = (
+    Annotated[ListEnvs, tyro.conf.subcommand("list")]
+    | Annotated[Play, tyro.conf.subcommand("play")]
+    | Annotated[Rollout, tyro.conf.subcommand("rollout")]
+)
+"""All verbs."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit status; a mistake in the request is one line on standard error, without traceback.
+
+    Args:
+        argv: Words after the program's name; those of the process by default.
+    """
+    verb: Runnable = tyro.cli(Verb, prog="agent-gym", description=_DESCRIPTION, args=argv)
+    # Gymnasium and numpy are needed from here on, and --help has answered by now.
+    from gymnasium.error import Error as GymnasiumError
+
+    from agent_gym.errors import AgentGymError
+
+    try:
+        return verb.run(Console())
+    except (AgentGymError, GymnasiumError) as error:
+        Console(stderr=True).print(f"agent-gym: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 1
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+_DESCRIPTION = "Gymnasium environments for language-model agents: see them, play them, watch policies in them."
+
+
+def make_env(env_id: str, settings: dict[str, Any], record: str | None = None) -> "gym.Env[str, str]":
+    """Make one environment, which records its episodes if a file is named; worker processes call this too."""
+    import gymnasium as gym
+
+    import agent_gym  # noqa: F401  registers the ids
+    from wrappers import RecordEpisodes
+
+    env: gym.Env[str, str] = gym.make(env_id, disable_env_checker=True, **settings)
+    return env if record is None else RecordEpisodes(env, record)
+
+
+def parse_settings(env_id: str, split: str | None, assignments: Sequence[str]) -> dict[str, Any]:
+    """Turn `name=value` words into settings of an environment; a value that reads as JSON is taken as JSON.
+
+    Raises:
+        BadOptionError: If the environment is not registered, a word is no assignment, or there is no such setting.
+    """
+    from agent_gym.errors import BadOptionError
+    from wrappers import check_env_settings
+
+    _check_id(env_id)
+    settings: dict[str, Any] = {} if split is None else {"split": split}
+    for word in assignments:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise BadOptionError(f"--env takes NAME=VALUE, such as engine=textworld, got {word!r}.")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    check_env_settings(env_id, settings)
+    return settings
+
+
+def _check_id(env_id: str) -> None:
+    """Refuse an id that is not registered, with the one that may be meant; Gymnasium itself misses `alfworld`."""
+    import gymnasium as gym
+
+    from agent_gym.errors import BadOptionError
+    from agent_gym.registration import IDS
+
+    if ":" in env_id or env_id in gym.registry:
+        return
+    by_name = {known.partition("/")[2].lower(): known for known in IDS}
+    asked = env_id.rpartition("/")[2].lower()
+    near = [known for name, known in by_name.items() if asked and asked in name]
+    close = difflib.get_close_matches(asked, by_name, n=1, cutoff=0.5)
+    meant = near[:1] or [by_name[name] for name in close]
+    hint = f" Did you mean {meant[0]}?" if meant else ""
+    raise BadOptionError(f"there is no environment {env_id!r}.{hint} `agent-gym list` shows all of them.")

@@ -1,0 +1,58 @@
+"""The table of environments that `agent-gym list` prints."""
+
+import importlib.util
+import inspect
+import sys
+
+import gymnasium as gym
+from rich.table import Table
+
+from agent_gym import TextEnv
+from agent_gym.errors import DataNotFoundError
+from agent_gym.registration import IDS
+
+_EXTRAS = {"textworld": ("alfworld", "textworld")}
+"""For an engine that the base installation lacks: the extra that brings it, and a module to know it by."""
+
+
+def env_table() -> Table:
+    """Return one row per registered id and split, with the number of tasks or what is missing to have them."""
+    result = Table(title="Environments", title_justify="left", title_style="bold", caption_justify="left")
+    result.add_column("environment", no_wrap=True)
+    result.add_column("split", no_wrap=True)
+    result.add_column("tasks", justify="right", no_wrap=True)
+    result.add_column("engines")
+    captions = []
+    for env_id in IDS:
+        env = gym.make(env_id, disable_env_checker=True).unwrapped
+        assert isinstance(env, TextEnv)  # all ids of this package are
+        name, engines = env_id, _engines(env)
+        for split in env.splits:
+            result.add_row(name, split, _count(env, split), engines)
+            name = engines = ""
+        captions.append(f"Settings of {env_id}: {_settings(env)}.")
+        env.close()
+    result.caption = "\n".join(captions)
+    return result
+
+
+def _count(env: TextEnv, split: str) -> str:
+    try:
+        return f"{len(env.tasks(split)):,}"
+    except DataNotFoundError:
+        return "needs data"
+
+
+def _engines(env: TextEnv) -> str:
+    names: tuple[str, ...] = getattr(sys.modules[type(env).__module__], "ENGINES", ())
+    return ", ".join(_with_extra(name) for name in names)
+
+
+def _with_extra(engine: str) -> str:
+    extra, module = _EXTRAS.get(engine, ("", ""))
+    missing = bool(module) and importlib.util.find_spec(module) is None
+    return f"{engine} (needs agent-gym\\[{extra}])" if missing else engine
+
+
+def _settings(env: TextEnv) -> str:
+    return ", ".join(name for name in inspect.signature(type(env)).parameters if name not in ("split", "render_mode"))

@@ -1,0 +1,86 @@
+"""What is shown of many episodes: progress while they are played, and a table of how they went."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from trainers.baselines import Played
+from trainers.statistics import wilson_interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of the report: all episodes, or those of one task type."""
+
+    name: str
+    episodes: int
+    successes: int
+    interval: tuple[float, float]
+    """Wilson's 95 % interval of the success rate."""
+    mean_steps: float
+    invalid_rate: float
+    """Invalid commands out of all commands."""
+
+
+def report(played: Sequence[Played]) -> list[Line]:
+    """Summarise episodes: one line per task type if there are several, then one for all.
+
+    Raises:
+        ValueError: If there are no episodes.
+    """
+    if not played:
+        raise ValueError("expected at least one episode, got none: there is nothing to report")
+    kinds: dict[str, list[Played]] = defaultdict(list)
+    for episode in played:
+        kinds[episode.kind or "unknown"].append(episode)
+    lines = [_line(kind, kinds[kind]) for kind in sorted(kinds)] if len(kinds) > 1 else []
+    return [*lines, _line("all", played)]
+
+
+def _line(name: str, played: Sequence[Played]) -> Line:
+    successes = sum(episode.success for episode in played)
+    steps = sum(episode.steps for episode in played)
+    return Line(
+        name=name,
+        episodes=len(played),
+        successes=successes,
+        interval=wilson_interval(successes, len(played)),
+        mean_steps=steps / len(played),
+        invalid_rate=sum(episode.invalid for episode in played) / max(steps, 1),
+    )
+
+
+def table(title: str, lines: Sequence[Line]) -> Table:
+    """Return the report as a table; rates and bounds are in percent."""
+    result = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
+    result.add_column("tasks", no_wrap=True)
+    for heading in ("n", "success", "95 % interval", "steps", "invalid"):
+        result.add_column(heading, justify="right", no_wrap=True)
+    for line in lines:
+        low, high = (f"{100 * bound:.1f}" for bound in line.interval)
+        rate = f"{100 * line.successes / line.episodes:.1f}"
+        cells = (rate, f"{low} to {high}", f"{line.mean_steps:.1f}", f"{100 * line.invalid_rate:.1f}")
+        result.add_row(line.name, str(line.episodes), *cells, style="bold" if line.name == "all" else "")
+    return result
+
+
+def with_progress(outcomes: Iterable[Played], total: int, console: Console) -> Iterator[Played]:
+    """Pass outcomes on and show how far it has come: a bar in a terminal, otherwise a line for each tenth."""
+    done = successes = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("playing", total=total)
+        for outcome in outcomes:
+            yield outcome
+            done += 1
+            successes += outcome.success
+            bar.update(shown, completed=done, description=f"{100 * successes / done:.0f} % solved")
+            if not console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
+                console.print(f"{done} of {total} played, {successes} solved", highlight=False)
