@@ -55,7 +55,7 @@ evidence: $(VENV)/train.stamp ## three seeds of GiGPO, GRPO and cloning alone: t
 bench: $(VENV)/dev.stamp ## speed beside the original engine: the figures in docs/
 	$(BIN)/python benchmarks/bench_alfworld.py $(ARGS)
 
-differential: $(VENV)/dev.stamp ## every published game, step by step against the original engine (hours)
+differential: $(VENV)/dev.stamp ## every published game, step by step against the original engine (most of an hour)
 	$(BIN)/python benchmarks/differential.py $(ARGS)
 
 clean: ## removes .venv, caches and build products; keeps runs/

@@ -156,7 +156,17 @@ class Sweeper:
         return f"go {self._direction}"
 
 
-gym.register(ID, entry_point=f"{__name__}:LockedCorridor", max_episode_steps=40)
+def make_vector(num_envs: int, **settings: Any) -> agent_gym.TextVectorEnv:
+    """Make many corridors in one process."""
+    return agent_gym.TextVectorEnv.of(ID, num_envs, **settings)
+
+
+gym.register(
+    ID,
+    entry_point=f"{__name__}:LockedCorridor",
+    vector_entry_point=f"{__name__}:make_vector",
+    max_episode_steps=40,
+)
 
 
 def main() -> None:
