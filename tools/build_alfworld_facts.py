@@ -8,7 +8,10 @@ hold which object, what can be heated, and how often the published games put wha
 
 Furniture is the same in every published game of a room, so one game completes a room exactly. Rooms without a game
 get the wheel's list of reachable furniture plus what the wheel names for the room but does not locate (stove burners,
-toaster, bin, holders), at made-up coordinates. Priors of placement, counts and goals come from training games only.
+toaster, bin, holders), at made-up coordinates. Tried on the 88 rooms with games, that finds 1,637 of their 1,804
+pieces, none of a kind that is not there, and misses mostly cabinets and drawers.
+
+Priors of placement, counts and goals come from training games only.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ from types import ModuleType
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+ABOUT = (
+    "Facts from ALFWorld 0.4.2 and its published games (MIT, 2020 Mohit Shridhar and others) and ALFRED (MIT, 2019); "
+    "made by tools/build_alfworld_facts.py, which explains them"
+)
 TARGET = REPOSITORY / "agent_gym" / "envs" / "alfworld" / "data"
 ROOMS = {"kitchen": range(1, 31), "living": range(201, 231), "bedroom": range(301, 331), "bathroom": range(401, 431)}
 # 10, 219, 308 and 424 are the scenes of the benchmark's valid_unseen; the other eight occur in no published train game.
@@ -178,11 +185,11 @@ def _scene_facts(layouts: Path, constants: ModuleType, games: list[PublishedGame
                 "fixtures": fixtures,
                 "objects": sorted(named & pickupable),
             }
-    return {"held_out": list(HELD_OUT), "scenes": scenes}
+    return {"about": ABOUT, "held_out": list(HELD_OUT), "scenes": scenes}
 
 
 def _furniture_of_game(game: PublishedGame) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Rows ``[kind, x, y, z, openable, *location]``, and ``[kind, x, y, z, receptacle or -1, *location]`` of fixtures."""
+    """Rows ``[kind, x, y, z, openable, *location]``; of fixtures ``[kind, x, y, z, receptacle or -1, *location]``."""
     openable = {name for (name,) in game.facts["openable"]}
     pickupable = {name for (name,) in game.facts["pickupable"]}
     taken: set[Location] = set()
@@ -261,6 +268,7 @@ def _kind_facts(constants: ModuleType, scenes: dict[str, Any], games: list[Publi
             counts[room][kind][number[kind]] += 1
     movable = set(constants.MOVABLE_RECEPTACLES)
     return {
+        "about": ABOUT,
         "task_mix": TASK_MIX,
         "can_contain": {
             kind: sorted(held & known) for kind, held in sorted(receptacles.items()) if kind not in movable

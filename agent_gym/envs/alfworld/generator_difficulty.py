@@ -18,8 +18,8 @@ class Difficulty:
     Attributes:
         task_types: task types to draw from, mixed in the published proportions.
         rooms: sorts of room to draw from.
-        max_receptacles: furniture kept in a room, at least 3; ``None`` keeps all 7 to 54 pieces.
-        max_objects: portable objects in a room, at least 2; ``None`` is 16 to 46.
+        max_receptacles: furniture kept in a room, at least 3; ``None`` keeps all 6 to 54 pieces.
+        max_objects: portable objects in a room, at least 2; ``None`` is 10 to about 60.
     """
 
     task_types: tuple[str, ...] = TASK_TYPES
