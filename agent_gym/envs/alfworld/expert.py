@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from typing import Literal
 
@@ -135,7 +135,7 @@ class _Turn:
         if task.lamp:
             return self.light() or self.search(task.lamp) or "look"
         if task.treatment and task.treatment not in self.belief.treated.get(held, ()):
-            return self.treat(held, task.treatment) or "look"
+            return self.treat(held, task.treatment) or self.search("") or "look"
         return self.deliver(held) or self.search("") or "look"
 
     # Parts of a task --------------------------------------------------------------------------------------------------
@@ -195,12 +195,11 @@ class _Turn:
         belief, prior = self.belief, self.prior
         best, where = 0.0, None
         for receptacle in belief.receptacles:
-            if receptacle in belief.contents or any(
-                f"{verb} {receptacle}" in belief.failed for verb in ("go to", "open")
-            ):
+            closed = belief.closed.get(receptacle)
+            hopeless = f"open {receptacle}" if closed else f"examine {receptacle}"
+            if receptacle in belief.contents or hopeless in belief.failed:
                 continue
             place = kind_of(receptacle)
-            closed = belief.closed.get(receptacle)
             steps = (not belief.here(receptacle)) + (prior.closed.get(place, 0.0) if closed is None else closed)
             score = prior.weight(kind, place) / max(steps, 0.5)
             if score > best:
@@ -222,7 +221,7 @@ class _Turn:
     def targets(self) -> Iterator[str]:
         return (r for r in self.belief.receptacles if kind_of(r) == self.task.target)
 
-    def stations(self, treatment: str) -> Iterable[str]:
+    def stations(self, treatment: str) -> list[str]:
         return [r for r in self.belief.receptacles if kind_of(r) == STATIONS[treatment]]
 
     def settled(self, receptacle: str | None) -> set[str]:
@@ -245,7 +244,8 @@ class _Turn:
         treatment, failed = self.task.treatment, self.belief.failed
         if not treatment or not failed:
             return False
-        return all(f"{treatment} {thing} with {station}" in failed for station in self.stations(treatment))
+        stations = self.stations(treatment)
+        return bool(stations) and all(f"{treatment} {thing} with {station}" in failed for station in stations)
 
     def putting(self, held: str, receptacle: str) -> str | None:
         """Return the command that puts the object there, in the likelier wording; `None` if both have failed."""

@@ -1,9 +1,10 @@
 """A planner that looks at the simulator's state: the shortest way to win from wherever the game stands.
 
 It covers the goals of the benchmark's six task types, recognised by their formula. A plan brings the objects one after
-the other: take, treat, put; every choice of objects, their order, where each is taken, the station, the target, and where
-to leave a thing that is in the way is tried, and the shortest plan is returned. Receptacles that share a place need one
-walk, open ones stay open, and an object that is listed in two receptacles counts in both, as the game counts it.
+the other: take, treat, put; every choice of objects, their order, where each is taken, the station, the target, and
+where to leave a thing that is in the way is tried, and the shortest plan is returned. Receptacles that share a place
+need one walk, open ones stay open, and an object that is listed in two receptacles counts in both, as the game counts
+it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,13 @@ from typing import TYPE_CHECKING
 
 from agent_gym.envs.alfworld.goal import Atom
 from agent_gym.envs.alfworld.grammar import Literal
-from agent_gym.errors import UnsupportedGameError
+from agent_gym.errors import EpisodeError, UnsupportedGameError
 
 if TYPE_CHECKING:
     from agent_gym.envs.alfworld.engine import Simulator
 
-_TREATMENTS = {
-    "isclean": ("clean", "sinkbasintype"),
-    "ishot": ("heat", "microwavetype"),
-    "iscool": ("cool", "fridgetype"),
-}
-"""Flag to the verb that brings it about and the kind of receptacle that this needs."""
+_VERBS = {"isclean": "clean", "ishot": "heat", "iscool": "cool"}
+"""Flag to the verb that brings it about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,10 @@ class _Route:
     sim: Simulator
     at: str
     opened: set[str]
-    moved: dict[str, str | None] = field(default_factory=dict)
-    """For each object taken on the way, the receptacle it was put into; `None` in hand."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """Where the object was put that was in hand at first and in the way."""
     left: set[tuple[str, str]] = field(default_factory=set)
-    """Objects no longer where they were: (object, receptacle)."""
+    """What was taken from where: (object, receptacle)."""
     commands: list[str] = field(default_factory=list)
 
     def name(self, thing: str) -> str:
@@ -96,14 +93,18 @@ def plan(sim: Simulator) -> list[str]:
         sim: The simulator; it is looked at and not changed.
 
     Raises:
-        UnsupportedGameError: If the goal is none of the six task types', or can't be reached.
+        UnsupportedGameError: If the goal is none of the six task types'.
+        EpisodeError: If the state is a dead end: some objects of the published games can be taken and put nowhere.
     """
     if sim.won:
         return []
     aim = read_aim([atom for part in sim.game.goal.parts for atom in part])
     candidates = list(_under_lamp(sim, aim) if aim.lamp else _brought(sim, aim))
     if not candidates:
-        raise UnsupportedGameError(f"{sim.game.name}: expected a goal that can be reached, found no way to {aim}.")
+        stuck = f"; {sim.game.names[sim.held]} is held and may fit nowhere" if sim.held else ""
+        raise EpisodeError(
+            f"{sim.game.name}: expected a state that can still be won, got a dead end{stuck}; start anew."
+        )
     return min(candidates, key=len)
 
 
@@ -149,7 +150,7 @@ def _brought(sim: Simulator, aim: Aim) -> Iterator[list[str]]:
         there = [thing for thing in things if thing in inside and not _missing(sim, aim, thing)]
         others = [thing for thing in things if thing not in there and game.may_hold(target, thing)]
         for chosen in permutations(others, max(aim.count - len(there), 0)):
-            for route in _first_hands_free(sim, aim, chosen[:1], target):
+            for route in _first_hands_free(sim, chosen[:1], target):
                 yield from _bring_all(sim, aim, route, chosen, target)
 
 
@@ -170,7 +171,7 @@ def _bring_all(sim: Simulator, aim: Aim, route: _Route, chosen: tuple[str, ...],
 def _under_lamp(sim: Simulator, aim: Aim) -> Iterator[list[str]]:
     """Yield plans that hold an object where a lamp is on."""
     for thing in _usable(sim, aim):
-        for start in _first_hands_free(sim, aim, (thing,), ""):
+        for start in _first_hands_free(sim, (thing,), ""):
             for picked in _with_in_hand(sim, start, thing):
                 for lamp, where in _lamps(picked, aim):
                     route = _copy(picked)
@@ -181,10 +182,10 @@ def _under_lamp(sim: Simulator, aim: Aim) -> Iterator[list[str]]:
 
 
 def _lamps(route: _Route, aim: Aim) -> list[tuple[str, str]]:
-    """Return lamps of the wanted kind and the receptacles they are in, one perhaps put down on the way."""
+    """Return lamps of the wanted kind and the receptacles they are in, perhaps just put down."""
     game = route.sim.game
     lying = [(lamp, where) for where, inside in route.sim.contents.items() for lamp in inside]
-    lying += [(lamp, where) for lamp, where in route.moved.items() if where]
+    lying += route.dropped.items()
     return [(lamp, where) for lamp, where in lying if aim.lamp in game.kinds[lamp] and lamp in game.flags["toggleable"]]
 
 
@@ -202,10 +203,10 @@ def _usable(sim: Simulator, aim: Aim) -> list[str]:
 
 def _missing(sim: Simulator, aim: Aim, thing: str) -> list[str]:
     """Return the flags that an object still lacks."""
-    return sorted(need for need in aim.needs if need in _TREATMENTS and thing not in sim.flags[need])
+    return sorted(need for need in aim.needs if need in _VERBS and thing not in sim.flags[need])
 
 
-def _first_hands_free(sim: Simulator, aim: Aim, first: tuple[str, ...], target: str) -> Iterator[_Route]:
+def _first_hands_free(sim: Simulator, first: tuple[str, ...], target: str) -> Iterator[_Route]:
     """Yield routes after which the first object can be taken: nothing to do unless another thing is held."""
     game = sim.game
     start = _Route(sim, sim.location, set(sim.opened))
@@ -225,7 +226,7 @@ def _first_hands_free(sim: Simulator, aim: Aim, first: tuple[str, ...], target: 
     for receptacle in dict.fromkeys(choices):
         route = _copy(start)
         route.put(held, receptacle)
-        route.moved[held] = receptacle
+        route.dropped[held] = receptacle
         yield route
 
 
@@ -235,14 +236,14 @@ def _places(sim: Simulator, receptacles: Iterable[str]) -> set[str]:
 
 def _with_in_hand(sim: Simulator, route: _Route, thing: str) -> Iterator[_Route]:
     """Yield routes that end with the object in hand."""
-    if thing == sim.held and thing not in route.moved:
+    if thing == sim.held and thing not in route.dropped:
         yield _copy(route)
         return
     if thing not in sim.game.flags["pickupable"]:
         return
     where = [r for r in sim.game.receptacles if thing in sim.contents.get(r, ())]
-    if route.moved.get(thing):
-        where.append(str(route.moved[thing]))
+    if thing in route.dropped:
+        where.append(route.dropped[thing])
     for receptacle in where:
         longer = _copy(route)
         longer.take(thing, receptacle)
@@ -253,17 +254,17 @@ def _treated(sim: Simulator, aim: Aim, route: _Route, thing: str) -> Iterator[_R
     """Yield routes after which the object in hand has what the aim needs."""
     routes = [route]
     for flag in _missing(sim, aim, thing):
-        verb, station_kind = _TREATMENTS[flag]
-        stations = [r for r in sim.game.receptacles if station_kind in sim.game.kinds[r]]
+        helps = {"isclean": sim.game.clean_at, "ishot": {"microwavetype"}, "iscool": {"fridgetype"}}[flag]
+        stations = [r for r in sim.game.receptacles if not sim.game.kinds[r].isdisjoint(helps)]
         longer = []
         for before in routes:
             for station in stations:
                 after = _copy(before)
-                after.apply(verb, thing, station)
+                after.apply(_VERBS[flag], thing, station)
                 longer.append(after)
         routes = longer
     yield from routes
 
 
 def _copy(route: _Route) -> _Route:
-    return _Route(route.sim, route.at, set(route.opened), dict(route.moved), set(route.left), list(route.commands))
+    return _Route(route.sim, route.at, set(route.opened), dict(route.dropped), set(route.left), list(route.commands))
