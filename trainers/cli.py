@@ -4,7 +4,7 @@ Each verb is a frozen dataclass: its fields are its options, `run` does the work
 verb is one more dataclass in `Verb`. What a verb needs is imported when it runs, so that `--help` answers at once and
 nothing here ever waits for torch.
 
-Exit status: 0 for success, 1 if a run was interrupted, 2 for a mistake in what was asked for.
+Exit status: 0 for success, 2 for a mistake in what was asked for, 130 after Ctrl-C.
 """
 
 import difflib
@@ -22,6 +22,9 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     import gymnasium as gym
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 SplitName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
@@ -129,9 +132,9 @@ class Rollout:
             sources = ", ".join(sorted({outcome.source or "unknown" for outcome in played}))
             console.print(table(f"{self.policy} policy, {self.env_id}, {split}: {sources} tasks", report(played)))
             steps = sum(outcome.steps for outcome in played)
-            rate = f"{steps / seconds:,.0f} steps/s with the policy's own time"
-            console.print(f"{steps:,} steps in {seconds:.1f} s, {rate}.", highlight=False)
-        return 1 if interrupted else 0
+            rate = f"{steps / seconds:,.{0 if steps >= 100 * seconds else 1}f} steps/s"
+            console.print(f"{steps:,} steps in {seconds:.1f} s: {rate}, the policy's time included.", highlight=False)
+        return INTERRUPTED if interrupted else 0
 
 
 Verb = (
@@ -160,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Console(stderr=True).print(f"agent-gym: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        return 1
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

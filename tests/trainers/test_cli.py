@@ -1,0 +1,161 @@
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from trainers.cli import main, parse_settings
+
+ALFWORLD = "AgentGym/ALFWorld-v0"
+PROGRAM = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main())"]
+
+
+def run(root, *words, stdin="", **environment):
+    return subprocess.run(
+        [*PROGRAM, *words],
+        cwd=root,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "80"} | environment,
+    )
+
+
+def test_help_loads_neither_gymnasium_nor_numpy(root):
+    program = (
+        "import sys\nfrom trainers.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print({'gymnasium', 'numpy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert "rollout" in done.stdout
+    assert done.stdout.endswith("set()\n")
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    assert "generated_train" in capsys.readouterr().out
+
+
+def test_play_from_a_pipe(root, tmp_path):
+    path = tmp_path / "episodes.jsonl"
+    done = run(root, "play", ALFWORLD, "--seed", "3", "--output", str(path), stdin="?\nlook\n/undo\ninventory\n/quit\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "> ?\n" in done.stdout
+    assert "You are not carrying anything.\n> /quit\nLeft after 1 step" in done.stdout
+    [episode] = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [step["action"] for step in episode["steps"]] == ["inventory"]
+
+
+def test_play_a_named_task_with_settings(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("/rules\n"))
+    assert main(["play", ALFWORLD, "--task", "generated_test/000000007", "--env", "wording=move"]) == 0
+    out = capsys.readouterr().out
+    assert "Task generated_test/000000007 (generated)" in out
+    assert "move OBJECT to PLACE" in out
+
+
+def test_rollout_reports_and_records(capsys, tmp_path):
+    path = tmp_path / "episodes.jsonl"
+    words = ["rollout", ALFWORLD, "--policy", "expert", "--split", "generated_test", "--episodes", "10"]
+    assert main([*words, "--output", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "10 of 10 played" in out
+    assert f"expert policy, {ALFWORLD}, generated_test: generated tasks" in out
+    assert "steps/s" in out
+    episodes = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({episode["task"] for episode in episodes}) == 10
+    assert {episode["split"] for episode in episodes} == {"generated_test"}
+    successes = sum(episode["success"] for episode in episodes)
+    assert f"{10 * successes}.0" in out
+
+
+def test_rollout_is_the_same_with_workers_and_without(capsys):
+    words = ["rollout", ALFWORLD, "--episodes", "6", "--seed", "5"]
+    assert main(words) == 0
+    alone = capsys.readouterr().out.splitlines()
+    assert main([*words, "--workers", "2"]) == 0
+    together = capsys.readouterr().out.splitlines()
+    tables = [[line for line in lines if " to " in line] for lines in (alone, together)]
+    assert tables[0] == tables[1]
+
+
+def test_rollout_of_more_than_there_is(capsys):
+    words = ["rollout", ALFWORLD, "--split", "generated_valid", "--episodes", "1000000"]
+    assert main([*words, "--env", "max_episode_steps=1"]) == 0
+    assert "generated_valid has 400 tasks: each is played once." in capsys.readouterr().out
+
+
+def test_rollout_interrupted_reports_what_was_finished(root):
+    words = ["rollout", ALFWORLD, "--episodes", "2000"]
+    with subprocess.Popen(
+        [*PROGRAM, *words], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("200 of 2000 played")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert "Interrupted after " in out
+    assert "95 % interval" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["play", "alfworld"], "there is no environment 'alfworld'. Did you mean AgentGym/ALFWorld-v0?"),
+        (["play", "AgentGym/ALFWrld-v0"], "Did you mean AgentGym/ALFWorld-v0?"),
+        (["play", "Chess-v0"], "there is no environment 'Chess-v0'. `agent-gym list` shows all of them."),
+        (["play", ""], "there is no environment ''. `agent-gym list`"),
+        (["play", ALFWORLD, "--split", "generated_tst"], "Did you mean 'generated_test'?"),
+        (["play", ALFWORLD, "--split", "valid_seen"], "ALFWORLD_DATA"),
+        (["play", ALFWORLD, "--task", "generated_test/9"], "Tasks of generated_test are named"),
+        (["play", ALFWORLD, "--env", "engin=native"], "has no setting 'engin'"),
+        (["play", ALFWORLD, "--env", "engine=nativ"], "Did you mean 'native'?"),
+        (["play", ALFWORLD, "--env", "engine"], "--env takes NAME=VALUE, such as engine=textworld, got 'engine'."),
+        (["play", ALFWORLD, "--output", "/"], "must be a file that can be written"),
+        (["rollout", ALFWORLD, "--episodes", "0"], "episodes must be 1 or more, got 0."),
+        (["rollout", ALFWORLD, "--workers", "0"], "workers must be 1 or more, got 0."),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(capsys, monkeypatch, words, message):
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("agent-gym: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["paly"], ["play"], ["rollout", ALFWORLD, "--policy", "best"]])
+def test_words_that_are_no_request_end_with_status_2(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_is_no_error(root):
+    command = f"{shlex.join([*PROGRAM, 'rollout', ALFWORLD])} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_parse_settings_reads_a_value_as_json_where_it_is():
+    words = ["max_episode_steps=7", "data=/some/place=1", 'difficulty="1"', "disable_env_checker=true", "wording="]
+    assert parse_settings(ALFWORLD, "generated_test", words) == {
+        "split": "generated_test",
+        "max_episode_steps": 7,
+        "data": "/some/place=1",
+        "difficulty": "1",
+        "disable_env_checker": True,
+        "wording": "",
+    }
