@@ -67,19 +67,19 @@ def _read(path: Path) -> tuple[dict[str, list[Choice]], set[tuple[str, str]], Co
 
 def fit(choices: list[Choice], allowed: set[str], centre: dict[str, float]) -> dict[str, float]:
     """Return the weight of each allowed kind of receptacle, by `ROUNDS` of minorisation-maximisation."""
-    weights = {kind: centre[kind] for kind in allowed}
+    weights = {kind: centre[kind] for kind in sorted(allowed)}
     wins: Counter[str] = Counter()
     for _, chosen in choices:
         for kind in chosen:
             wins[kind] += 1 / len(chosen)  # type: ignore[assignment]  # a share of a choice
     for _ in range(ROUNDS):
-        exposure = dict.fromkeys(allowed, 0.0)
+        exposure = dict.fromkeys(weights, 0.0)
         for present, _ in choices:
             open_to = {kind: n for kind, n in present.items() if kind in allowed}
             total = sum(n * weights[kind] for kind, n in open_to.items())
             for kind, n in open_to.items():
                 exposure[kind] += n / total
-        weights = {k: (wins[k] + STRENGTH) / (exposure[k] + STRENGTH / centre[k]) for k in allowed}
+        weights = {k: (wins[k] + STRENGTH) / (exposure[k] + STRENGTH / centre[k]) for k in weights}
     return weights
 
 

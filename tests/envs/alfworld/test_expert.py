@@ -1,5 +1,6 @@
 import json
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_the_expert_wins_the_published_games_within_fifty_steps(alfworld_data, w
 def test_the_expert_wins_generated_games_within_fifty_steps(split, wording):
     games = (parse_game(generate_game(split, index, wording=wording)) for index in range(200))
     assert sum(play(game, AlfworldExpert()) is None for game in games) <= 2  # 1 % of 200
+
+
+def test_the_prior_is_what_the_tool_counts(alfworld_data, root):
+    tool = runpy.run_path(str(root / "tools" / "build_alfworld_expert_prior.py"))
+    built = tool["build"](alfworld_data)
+    kept = json.loads((root / "agent_gym" / "envs" / "alfworld" / "data" / "expert_prior.json").read_text())
+    if built["games"] != kept["games"]:
+        pytest.skip(f"the prior was counted from {kept['games']} training games; here are {built['games']}")
+    assert built["closed"] == kept["closed"]
+    assert built["weights"].keys() == kept["weights"].keys()
+    for kind, weights in built["weights"].items():
+        assert kept["weights"][kind] == pytest.approx(weights, abs=2e-4)
 
 
 def test_without_a_prior_it_searches_longer():
