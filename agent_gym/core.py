@@ -1,4 +1,4 @@
-"""The environment contract: a Gymnasium environment whose observations and actions are text and whose tasks have names."""
+"""The environment contract: a Gymnasium environment in which observations and actions are text and tasks have names."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ class Expert(Protocol):
 class TextEnv(gym.Env[str, str], abc.ABC):
     """Base class of all environments here.
 
-    A subclass says which splits and tasks exist and how an episode starts and goes on; this class keeps the contract: seeding through `np_random`
-    only, drawing and naming of tasks, the order of calls, the shape of `info`, saving and restoring.
+    A subclass says which splits and tasks exist and how an episode starts and goes on; this class keeps the contract:
+    seeding through `np_random` only, drawing and naming of tasks, the order of calls, the shape of `info`, saving and
+    restoring.
 
-    The same (task, seed) gives the same start in every process. Within one environment, `reset(seed=s)` draws the same task each time and
+    The same (task, seed) gives the same start in every process. Within one environment, `reset(seed=s)` draws the same
+    task each time and
     `reset()` draws the next one.
 
     Attributes:
@@ -42,7 +44,7 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         splits: Names of all splits; set by the subclass before it calls `super().__init__`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012  Gymnasium reads this class attribute from every environment
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  as in every gym.Env
     splits: tuple[str, ...] = ()
 
     def __init__(self, *, split: str, render_mode: str | None = None) -> None:
@@ -56,7 +58,9 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         self.action_space = FreeText()
         self._check_split(split)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise BadOptionError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}.")
+            raise BadOptionError(
+                f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}."
+            )
         self.split = split
         self.render_mode = render_mode
         self._task: str | None = None
@@ -65,7 +69,7 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         self._expert: Expert | None = None
         self._expert_seen = 0
 
-    # What a subclass provides -----------------------------------------------------------------------------------------------------------------
+    # What a subclass provides -----------------------------------------------------------------------------------------
 
     @property
     @abc.abstractmethod
@@ -82,11 +86,11 @@ class TextEnv(gym.Env[str, str], abc.ABC):
 
     @abc.abstractmethod
     def _start(self, task: str) -> tuple[str, dict[str, Any]]:
-        """Start `task` and return the first observation and `info` without the entries this class adds (`TASK`, `ACTION_VALID`)."""
+        """Start `task` and return the first observation and `info`, without the entries `TASK` and `ACTION_VALID`."""
 
     @abc.abstractmethod
     def _act(self, command: str) -> tuple[str, float, bool, dict[str, Any]]:
-        """Carry out a command; return observation, reward, whether the task's own dynamics ended the episode, and `info` without `TASK`."""
+        """Carry out a command; return observation, reward, whether it ended the episode, and `info` without `TASK`."""
 
     @abc.abstractmethod
     def _get_state(self) -> Any:
@@ -100,7 +104,7 @@ class TextEnv(gym.Env[str, str], abc.ABC):
     def make_expert(self) -> Expert:
         """Return a fresh expert for one episode; it is told observations only."""
 
-    # The contract -----------------------------------------------------------------------------------------------------------------------------
+    # The contract -----------------------------------------------------------------------------------------------------
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start an episode.
@@ -118,7 +122,9 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         if task is None:
             ids = self.tasks(self.split)
             if not ids:
-                raise UnknownSplitError(f"Split {self.split!r} has no tasks: expected at least one; choose another of {self.splits}.")
+                raise UnknownSplitError(
+                    f"Split {self.split!r} has no tasks: expected at least one; choose another of {self.splits}."
+                )
             task = ids[int(self.np_random.integers(len(ids)))]
         self._task = None  # a failing start leaves no half-started episode
         observation, info = self._start(task)
@@ -139,7 +145,9 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         if self._task is None:
             raise EpisodeError("step() was called before reset(): expected a started episode; call reset() first.")
         if self._ended:
-            raise EpisodeError("step() was called after the episode had terminated: expected a running one; call reset() to start the next.")
+            raise EpisodeError(
+                "step() was called after the episode had terminated: call reset() to start the next one."
+            )
         command = action if isinstance(action, str) else ""
         observation, reward, terminated, info = self._act(command)
         self._ended = terminated
@@ -154,7 +162,9 @@ class TextEnv(gym.Env[str, str], abc.ABC):
             EpisodeError: Before the first `reset`.
         """
         if self._task is None:
-            raise EpisodeError("expert_action() was called before reset(): expected a started episode; call reset() first.")
+            raise EpisodeError(
+                "expert_action() was called before reset(): expected a started episode; call reset() first."
+            )
         if self._expert is None:
             self._expert, self._expert_seen = self.make_expert(), 0
         for command, observation in self._transcript[self._expert_seen :]:
@@ -169,7 +179,9 @@ class TextEnv(gym.Env[str, str], abc.ABC):
             EpisodeError: Before the first `reset`.
         """
         if self._task is None:
-            raise EpisodeError("get_state() was called before reset(): there is no episode to save; call reset() first.")
+            raise EpisodeError(
+                "get_state() was called before reset(): there is no episode to save; call reset() first."
+            )
         return {
             "task": self._task,
             "ended": self._ended,
@@ -184,9 +196,13 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         Raises:
             StateError: If `state` was not made by `get_state`.
         """
-        missing = {"task", "ended", "transcript", "random", "simulator"} - (set(state) if isinstance(state, dict) else set())
+        missing = {"task", "ended", "transcript", "random", "simulator"} - (
+            set(state) if isinstance(state, dict) else set()
+        )
         if missing:
-            raise StateError(f"Expected a state made by get_state(), got one without {sorted(missing)}; save the episode again.")
+            raise StateError(
+                f"Expected a state made by get_state(), got one without {sorted(missing)}; save the episode again."
+            )
         if state["task"] != self._task:
             self._start(state["task"])
         self._set_state(state["simulator"])
@@ -196,7 +212,7 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         self._expert = None
         self.np_random.bit_generator.state = copy.deepcopy(state["random"])
 
-    def render(self) -> str | None:  # type: ignore[override]  # Gymnasium types render() as RenderFrame
+    def render(self) -> str | None:
         """Return the last command and observation as text in render mode `"ansi"`, else `None`."""
         if self.render_mode != "ansi" or not self._transcript:
             return None
@@ -206,18 +222,24 @@ class TextEnv(gym.Env[str, str], abc.ABC):
     def _wanted_task(self, options: dict[str, Any] | None) -> str | None:
         for name in options or {}:
             if name != "task":
-                raise BadOptionError(f"reset(options=…) takes only 'task', got {name!r}.{did_you_mean(str(name), ['task'])}")
+                raise BadOptionError(
+                    f"reset(options=…) takes only 'task', got {name!r}.{did_you_mean(str(name), ['task'])}"
+                )
         task = (options or {}).get("task")
         if task is not None and not isinstance(task, str):
-            raise BadOptionError(f"options['task'] must be a task id (a string), got {task!r}; env.unwrapped.tasks(split) lists them.")
+            raise BadOptionError(
+                f"options['task'] must be a task id (a string), got {task!r}; env.unwrapped.tasks(split) lists them."
+            )
         return task
 
     def _check_split(self, split: str) -> None:
         if split not in self.splits:
-            raise UnknownSplitError(f"split must be one of {list(self.splits)}, got {split!r}.{did_you_mean(str(split), self.splits)}")
+            raise UnknownSplitError(
+                f"split must be one of {list(self.splits)}, got {split!r}.{did_you_mean(str(split), self.splits)}"
+            )
 
 
-# Saving through wrappers ----------------------------------------------------------------------------------------------------------------------
+# Saving through wrappers ----------------------------------------------------------------------------------------------
 
 _GYMNASIUM_STATE = {
     TimeLimit: ("_elapsed_steps",),
@@ -230,7 +252,8 @@ _GYMNASIUM_STATE = {
 def save_state(env: gym.Env[Any, Any]) -> dict[str, Any]:
     """Return the state of an environment through all its wrappers; each nests its own, and the whole pickles.
 
-    A wrapper takes part by having `get_state()` and `set_state(state)` for what it knows itself; a wrapper that has no state of its own returns `None`.
+    A wrapper takes part by having `get_state()` and `set_state(state)` for what it knows itself; a wrapper that has no
+    state of its own returns `None`.
 
     Raises:
         StateError: If a wrapper has neither those methods nor a known form.
@@ -240,9 +263,11 @@ def save_state(env: gym.Env[Any, Any]) -> dict[str, Any]:
         if type(env) in _GYMNASIUM_STATE:
             own = {name: getattr(env, name) for name in _GYMNASIUM_STATE[type(env)] if hasattr(env, name)}
         elif hasattr(type(env), "get_state"):
-            own = env.get_state()
+            own = env.get_state()  # type: ignore[attr-defined]  # the line above has looked
         else:
-            raise StateError(f"The wrapper {type(env).__name__} can't be saved: expected get_state() and set_state(state); add them to it.")
+            raise StateError(
+                f"The wrapper {type(env).__name__} can't be saved: expected get_state() and set_state(state); add them."
+            )
         return {"wrapper": type(env).__name__, "own": own, "env": save_state(env.env)}
     if not isinstance(env, TextEnv):
         raise StateError(f"{type(env).__name__} can't be saved: expected a TextEnv.")
@@ -257,7 +282,10 @@ def restore_state(env: gym.Env[Any, Any], state: dict[str, Any]) -> None:
     """
     if isinstance(env, gym.Wrapper):
         if state.get("wrapper") != type(env).__name__:
-            raise StateError(f"Expected the state of a {type(env).__name__}, got one of {state.get('wrapper')}; use the same wrappers as at saving.")
+            raise StateError(
+                f"Expected the state of a {type(env).__name__}, got one of {state.get('wrapper')}; "
+                "use the same wrappers as at saving."
+            )
         restore_state(env.env, state["env"])
         if type(env) in _GYMNASIUM_STATE:
             for name, value in state["own"].items():

@@ -1,6 +1,7 @@
 """Errors that say what was expected, what came, and what to do.
 
-Every error of this package is an `AgentGymError` and also an instance of the standard error that a caller would catch without knowing the package.
+Every error of this package is an `AgentGymError` and also an instance of the standard error that a caller would catch
+without knowing the package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names of the entries of `info`, shared by environments, wrappers and trainers.
 
-After a step, `ACTION_VALID` and `FORMAT_VALID` describe the action just taken; `STATE_KEY`, `ADMISSIBLE_ACTIONS` and `MESSAGES` describe the
-state now reached.
+After a step, `ACTION_VALID` and `FORMAT_VALID` describe the action just taken; `STATE_KEY`, `ADMISSIBLE_ACTIONS` and
+`MESSAGES` describe the state now reached.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ FORMAT_VALID: Final = "format_valid"
 """Written by `ParseAction`: whether the last answer carried a command in the expected form. True after `reset`."""
 
 MESSAGES: Final = "messages"
-"""Written by `RenderPrompt`: chat messages; the whole prompt (step context) or only what is new (conversation context)."""
+"""Written by `RenderPrompt`: chat messages; the whole prompt (step context) or only what is new (conversation
+context)."""
 
 ALIASES: Final = {
     ADMISSIBLE_ACTIONS: "admissible_commands",

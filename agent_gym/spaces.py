@@ -18,10 +18,11 @@ _SAMPLE_CHARACTERS = string.ascii_letters + string.digits + " "
 class FreeText(gym.spaces.Text):
     """All strings up to a length, in any script.
 
-    `gymnasium.spaces.Text` tests each character against a set that by default lacks even the blank. Here membership means type and length only;
-    samples are drawn from letters, digits and blanks, at most `sample_length` long.
+    `gymnasium.spaces.Text` tests each character against a set that by default lacks even the blank. Here membership
+    means type and length only; samples are drawn from letters, digits and blanks, at most `sample_length` long.
 
-    Shared memory is refused with `CustomSpaceError`: with it, `AsyncVectorEnv` would silently cut text to the size of its first buffer. Pass
+    Shared memory is refused with `CustomSpaceError`: with it, `AsyncVectorEnv` would silently cut text to the size of
+    its first buffer. Pass
     `shared_memory=False` to it instead.
     """
 
@@ -35,7 +36,7 @@ class FreeText(gym.spaces.Text):
         return isinstance(x, str) and len(x) <= self.max_length
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
-        """Return a random string of at most `sample_length` letters, digits and blanks; masks have no meaning for free text."""
+        """Return at most `sample_length` random letters, digits and blanks; masks have no meaning for free text."""
         length = int(self.np_random.integers(0, self.sample_length + 1))
         return "".join(_SAMPLE_CHARACTERS[i] for i in self.np_random.integers(0, len(_SAMPLE_CHARACTERS), size=length))
 
@@ -51,7 +52,10 @@ class FreeText(gym.spaces.Text):
 
 
 def _refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-    raise CustomSpaceError("FreeText has no fixed size: expected vectorisation without shared memory; pass shared_memory=False to AsyncVectorEnv.")
+    raise CustomSpaceError(
+        "FreeText has no fixed size, so it can't be vectorised with shared memory: "
+        "pass shared_memory=False to AsyncVectorEnv, or vector_kwargs={'shared_memory': False} to make_vec."
+    )
 
 
 create_shared_memory.register(FreeText)(_refuse)

@@ -25,8 +25,9 @@ class Frame(NamedTuple):
 class SlotEnv(Protocol):
     """Environments by number. Any of them is started and stepped alone, so a finished episode costs nothing.
 
-    Gymnasium's VectorEnv steps all its environments at once and hands every one the same reset options; groups of rollouts need one task per
-    environment, and only live episodes stepped. Everything that can run environments, in this process or elsewhere, offers this.
+    Gymnasium's VectorEnv steps all its environments at once and hands every one the same reset options; groups of
+    rollouts need one task per environment, and only live episodes stepped. Everything that can run environments, in
+    this process or elsewhere, offers this.
     """
 
     num_slots: int
@@ -35,7 +36,11 @@ class SlotEnv(Protocol):
         """Return the sorted task ids of a split."""
 
     def start(self, slots: Sequence[int], tasks: Sequence[str | None], seeds: Sequence[int | None]) -> list[Frame]:
-        """Start an episode in each named slot; `None` as task draws one with the slot's seed. One frame per slot, in the order given."""
+        """Start an episode in each named slot; `None` as task draws one with the slot's seed.
+
+        Returns:
+            One frame per slot, in the order given.
+        """
 
     def step(self, slots: Sequence[int], texts: Sequence[str]) -> list[Frame]:
         """Step the named slots, each with its text. One frame per slot, in the order given."""
@@ -72,7 +77,11 @@ class LocalSlots:
     def step(self, slots: Sequence[int], texts: Sequence[str]) -> list[Frame]:
         """Step the named slots."""
         envs = self.envs
-        return [Frame(*envs[slot].step(text)) for slot, text in zip(slots, texts, strict=True)]  # type: ignore[arg-type]  # rewards are floats
+        frames = []
+        for slot, text in zip(slots, texts, strict=True):
+            observation, reward, terminated, truncated, info = envs[slot].step(text)
+            frames.append(Frame(observation, float(reward), terminated, truncated, info))
+        return frames
 
     def close(self) -> None:
         """Close every environment."""
@@ -83,14 +92,20 @@ class LocalSlots:
 class TextVectorEnv(SyncVectorEnv):
     """Gymnasium's in-process vector environment with the slot interface beside it, over the same environments.
 
-    As a VectorEnv it is `SyncVectorEnv`: full batches, all three autoreset modes, `infos` merged key by key. That merging costs several
-    microseconds per environment and step; `slots` goes around it. Use one or the other during an episode, not both.
+    As a VectorEnv it is `SyncVectorEnv`: full batches, all three autoreset modes, `infos` merged key by key. That
+    merging costs several microseconds per environment and step; `slots` goes around it. Use one or the other during an
+    episode, not both.
 
     Attributes:
         slots: The slot interface.
     """
 
-    def __init__(self, env_fns: Sequence[Callable[[], gym.Env[Any, Any]]], *, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
+    def __init__(
+        self,
+        env_fns: Sequence[Callable[[], gym.Env[Any, Any]]],
+        *,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    ) -> None:
         """Create the environments."""
         if not env_fns:
             raise BadOptionError("Expected at least one environment, got none; pass num_envs >= 1.")
@@ -98,10 +113,13 @@ class TextVectorEnv(SyncVectorEnv):
         self.slots = LocalSlots(self.envs)
 
     @classmethod
-    def of(cls, env_id: str, num_envs: int, *, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, **kwargs: Any) -> TextVectorEnv:
+    def of(
+        cls, env_id: str, num_envs: int, *, autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP, **kwargs: Any
+    ) -> TextVectorEnv:
         """Create `num_envs` environments of a registered id; `kwargs` go to `gymnasium.make`.
 
-        Gymnasium's passive checker is left out: `check_env` has passed in the tests, and it would run in each of thousands of environments.
+        Gymnasium's passive checker is left out: `check_env` has passed in the tests, and it would run in each of
+        thousands of environments.
         """
         kwargs.setdefault("disable_env_checker", True)
         return cls([lambda: gym.make(env_id, **kwargs) for _ in range(num_envs)], autoreset_mode=autoreset_mode)

@@ -1,151 +1,46 @@
 """The household simulator: a few set operations per step where the original asks a planner.
 
-`Simulator` plays one game. The rules are those of the benchmark's PDDL domain (`pddl.check_domain` makes sure that the game has that domain):
+`Simulator` plays one game. The rules are those of the benchmark's PDDL domain (`pddl.check_domain` makes sure that the
+game has that domain):
 
-==================  ==========================================================================  =================================
-action              possible when                                                               effect
-==================  ==========================================================================  =================================
-look, inventory,    always                                                                      none
+===================  ======================================================  ======================================
+action               possible when                                           effect
+===================  ======================================================  ======================================
+look, inventory,     always                                                  none
 help
-examine receptacle  the agent is at its location                                                none
-examine object      it is held                                                                  none
-go to receptacle    the agent is at another location                                            the agent is at its location
-open, close         the receptacle is here, can be opened, is closed (open)                     it is open (closed)
-take from           empty hands; the receptacle is here and not closed; object in it, portable  held; no longer in it
-put, move           held; the receptacle is here, not closed, and may contain the object's type  in it; empty hands
-clean, heat, cool   held; a sink (basin), microwave, fridge is here (open or not)                 clean; hot and not cool; cool and not hot
-use                 the object is in a receptacle here (open or not) and can be toggled         it has been toggled
-slice               a knife or butter knife is held; the object is at this location             sliced
-==================  ==========================================================================  =================================
+examine receptacle   the agent is at its location                            none
+examine object       it is held                                              none
+go to receptacle     the agent is at another location                        the agent is at its location
+open, close          the receptacle is here, can be opened, is closed        it is open (closed)
+                     (open)
+take from            empty hands; the receptacle is here and not closed;     held; no longer in it
+                     the object is in it and portable
+put, move            held; the receptacle is here, not closed, and may       in it; empty hands
+                     contain the object's type
+clean, heat, cool    held; a sink (basin), microwave, fridge is here (open   clean; hot and not cool; cool and not
+                     or not)                                                 hot
+use                  the object is in a receptacle here (open or not) and    it has been toggled
+                     can be toggled
+slice                a knife or butter knife is held; the object is "at"     sliced
+                     this location
+===================  ======================================================  ======================================
 
-Two facts outlive what they describe, and the texts show it: where an object is "at" (changed only by taking it there, or putting it), and what
-it was taken from (until it is put back). Games have objects in several receptacles at once; everything here allows for that.
+Two facts outlive what they describe, and the texts show it: where an object is "at" (changed only by taking it there,
+or putting it), and what it was taken from (until it is put back). Games have objects in several receptacles at once;
+everything here allows for that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 from agent_gym.envs.alfworld.facts import OBJECT_STATES
-from agent_gym.envs.alfworld.grammar import Predicate
 from agent_gym.envs.alfworld.problem import Game
-from agent_gym.envs.alfworld.textgen import Scope, Text, Words, compiled_words
-from agent_gym.errors import UnsupportedGameError
-
-Act: TypeAlias = "tuple[str, tuple[str, ...]]"
-"""A ground action: its name and the ids of its parameters, in the order of `SCOPES`."""
+from agent_gym.envs.alfworld.shared import Act, Shared
 
 NOTHING_HAPPENS = "Nothing happens."
-
-_A, _L, _R, _O = ("a", "agent"), ("l", "location"), ("r", "receptacle"), ("o", "object")
-SCOPES: dict[str, Scope] = {
-    "look": (_A, _L),
-    "inventory": (_A,),
-    "help": (_A,),
-    "examinereceptacle": (_A, _R),
-    "examineobject": (_A, _O),
-    "gotolocation": (_A, ("lstart", "location"), ("lend", "location"), _R),
-    "openobject": (_A, _L, _R),
-    "closeobject": (_A, _L, _R),
-    "pickupobject": (_A, _L, _O, _R),
-    "putobject": (_A, _L, _O, _R, ("ot", "otype"), ("rt", "rtype")),
-    "cleanobject": (_A, _L, _R, _O),
-    "heatobject": (_A, _L, _R, _O),
-    "coolobject": (_A, _L, _R, _O),
-    "toggleobject": (_A, _L, _O, _R),
-    "sliceobject": (_A, _L, ("co", "object"), ("ko", "object")),
-}
-"""Parameters of every action, as the domain declares them."""
-
-_MUST_SHOW = {
-    **dict.fromkeys(("examinereceptacle", "gotolocation", "openobject", "closeobject"), {"r"}),
-    **dict.fromkeys(("pickupobject", "putobject", "cleanobject", "heatobject", "coolobject"), {"o", "r"}),
-    **dict.fromkeys(("examineobject", "toggleobject"), {"o"}),
-    "sliceobject": {"co"},
-}
-"""What a command must name so that no two different actions share a command."""
-
 _KNIVES = frozenset({"knifetype", "butterknifetype"})
-
-_FLOOR = frozenset(
-    {
-        Predicate("atlocation", (_A, _L)),
-        Predicate("objectatlocation", (_O, _L)),
-        Predicate("receptacleatlocation", (_R, _L)),
-        Predicate("not_inreceptacle", (_O, _R)),
-    }
-)
-"""The one condition of the published grammars that asks where an object is "at" and what it was taken from (see `_KeyPolicy`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What is the same at every visit to one location of one game."""
-
-    go: list[str]
-    always: dict[str, Act]
-    receptacles: tuple[str, ...]
-
-
-class _Plan:
-    """What all simulators of one game share: words, commands that never change, and which facts the state key must name."""
-
-    def __init__(self, game: Game) -> None:
-        self.game = game
-        self.words: Words = compiled_words(game.grammar.rules)
-        self.answers: dict[str, Text] = {}
-        self._commands: dict[str, Text] = {}
-        for action in sorted(game.actions):
-            missing = _MUST_SHOW.get(action, set()) - self.words.variables(action)
-            if missing or self.words.depends_on_state(action):
-                raise UnsupportedGameError(
-                    f"{game.name}: the native engine can't play this game faithfully: the command for {action!r} must name {sorted(_MUST_SHOW.get(action, ()))} "
-                    "and nothing that changes. Use engine='textworld'."
-                )
-            self._commands[action] = self.words.command(action, SCOPES[action])
-            self.answers[action] = self.words.feedback(action, SCOPES[action])
-        self._texts: dict[Act, str] = {}
-        self._places: dict[str, _Place] = {}
-        self.go: dict[str, str] = {}
-        self.places_of: dict[str, frozenset[str]] = {}
-        for receptacle, things in game.initial_contents.items():
-            for thing in things:
-                self.places_of[thing] = self.places_of.get(thing, frozenset()) | {receptacle}
-        floor_only = all(
-            frozenset(condition) == _FLOOR or not {p.name for p in condition} & {"objectatlocation", "not_inreceptacle"}
-            for condition in self.words.conditions()
-        )
-        self.all_facts_matter = not floor_only or "objectatlocation" in game.goal.predicates
-        self.appliances = (
-            ("cleanobject", game.flags["cleanable"], game.clean_at),
-            ("heatobject", game.flags["heatable"], frozenset({"microwavetype"})),
-            ("coolobject", game.flags["coolable"], frozenset({"fridgetype"})),
-        )
-        self.shared = frozenset(location for location, here in game.receptacles_at.items() if len(here) > 1)
-
-    def text(self, sim: Simulator, act: Act) -> str:
-        """Return the command for a ground action."""
-        text = self._texts.get(act)
-        if text is None:
-            text = self._texts[act] = self._commands[act[0]](sim, act[1])
-        return text
-
-    def place(self, sim: Simulator, location: str) -> _Place:
-        """Return what is the same at every visit to a location."""
-        place = self._places.get(location)
-        if place is None:
-            game = self.game
-            if not self.go:
-                for receptacle in game.receptacles:
-                    self.go[self._commands["gotolocation"](sim, (game.agent, game.start, game.location_of[receptacle], receptacle))] = receptacle
-            here = game.receptacles_at.get(location, ())
-            acts: list[Act] = [("look", (game.agent, location)), ("inventory", (game.agent,))]
-            acts += [("help", (game.agent,))] if "help" in game.actions else []
-            acts += [("examinereceptacle", (game.agent, receptacle)) for receptacle in here]
-            go = sorted(command for command, receptacle in self.go.items() if game.location_of[receptacle] != location)
-            place = self._places[location] = _Place(go, {self.text(sim, act): act for act in acts}, here)
-        return place
 
 
 class Simulator:
@@ -168,10 +63,10 @@ class Simulator:
         Raises:
             UnsupportedGameError: If the grammar can't be worded faithfully.
         """
-        plan = game.memo.get("plan")
-        if plan is None:
-            plan = game.memo["plan"] = _Plan(game)
-        self._plan: _Plan = plan
+        shared = game.memo.get("shared")
+        if shared is None:
+            shared = game.memo["shared"] = Shared(game)
+        self._shared: Shared = shared
         self.game = game
         self._to_start()
 
@@ -193,12 +88,12 @@ class Simulator:
         self._rest: str | None = None
         self._won: bool | None = None
 
-    # Playing ----------------------------------------------------------------------------------------------------------------------------------
+    # Playing ----------------------------------------------------------------------------------------------------------
 
     def reset(self) -> str:
         """Go back to the start and return the first observation."""
         self._to_start()
-        return self._plan.words.rule("intro")(self, ())
+        return self._shared.intro(self, ())
 
     def step(self, command: str) -> tuple[str, bool]:
         """Carry out a command; return the observation and whether the command was admissible.
@@ -210,14 +105,14 @@ class Simulator:
             return NOTHING_HAPPENS, False
         name, ids = act
         _EFFECTS[name](self, ids)
-        return self._plan.answers[name](self, ids), True
+        return self._shared.answers[name](self, ids), True
 
     def resolve(self, command: str) -> Act | None:
         """Return the ground action that a command (without surrounding white space) means now, or `None`."""
         act = self._local_acts().get(command)
         if act is not None:
             return act
-        receptacle = self._plan.go.get(command)
+        receptacle = self._shared.go.get(command)
         if receptacle is None:
             return None
         end = self.game.location_of[receptacle]
@@ -227,7 +122,7 @@ class Simulator:
         """Return all commands that are possible now, sorted."""
         if self._admissible is None:
             local = self._local_acts()
-            self._admissible = tuple(sorted(self._plan.place(self, self.location).go + list(local)))
+            self._admissible = tuple(sorted(self._shared.place(self, self.location).go + list(local)))
         return self._admissible
 
     @property
@@ -241,8 +136,8 @@ class Simulator:
         """Return command and action for everything possible here but going elsewhere."""
         if self._local is not None:
             return self._local
-        plan, game, agent, location, held = self._plan, self.game, self.game.agent, self.location, self.held
-        place = plan.place(self, location)
+        shared, game, agent, location, held = self._shared, self.game, self.game.agent, self.location, self.held
+        place = shared.place(self, location)
         acts: list[Act] = []
         for receptacle in place.receptacles:
             inside = self.contents.get(receptacle, ())
@@ -253,30 +148,34 @@ class Simulator:
             if held is None:
                 if not closed:
                     portable = game.flags["pickupable"]
-                    acts += [("pickupobject", (agent, location, thing, receptacle)) for thing in inside if thing in portable]
+                    acts += [
+                        ("pickupobject", (agent, location, thing, receptacle)) for thing in inside if thing in portable
+                    ]
             else:
                 kinds = game.kinds[receptacle]
                 if not closed and (pair := _first_fit(game, receptacle, held)):
                     acts.append(("putobject", (agent, location, held, receptacle, *pair)))
-                for action, able, where in plan.appliances:
+                for action, able, where in shared.appliances:
                     if held in able and not kinds.isdisjoint(where):
                         acts.append((action, (agent, location, receptacle, held)))
             switches = game.flags["toggleable"]
             if switches:
-                acts += [("toggleobject", (agent, location, thing, receptacle)) for thing in inside if thing in switches]
+                acts += [
+                    ("toggleobject", (agent, location, thing, receptacle)) for thing in inside if thing in switches
+                ]
         if held is not None:
             acts.append(("examineobject", (agent, held)))
             if not _KNIVES.isdisjoint(game.kinds[held]):
                 here = (thing for thing in game.flags["sliceable"] if location in self.object_at.get(thing, ()))
                 acts += [("sliceobject", (agent, location, thing, held)) for thing in sorted(here)]
-        text = plan.text
+        text = shared.text
         local = dict(place.always)
         for act in acts:
             local.setdefault(text(self, act), act)
         self._local = local
         return local
 
-    # State ------------------------------------------------------------------------------------------------------------------------------------
+    # State ------------------------------------------------------------------------------------------------------------
 
     def get_state(self) -> dict[str, Any]:
         """Return a picture of the state that pickles and that later steps do not change."""
@@ -285,7 +184,9 @@ class Simulator:
             "location": self.location,
             "held": self.held,
             "opened": self.opened,
-            "contents": {r: inside for r, inside in self.contents.items() if inside != self.game.initial_contents.get(r)},
+            "contents": {
+                r: inside for r, inside in self.contents.items() if inside != self.game.initial_contents.get(r)
+            },
             "flags": {name: have for name, have in self.flags.items() if have != self.game.initial_flags[name]},
             "object_at": {o: at for o, at in self.object_at.items() if at != self.game.initial_object_at.get(o)},
             "taken_from": self.taken_from,
@@ -296,54 +197,67 @@ class Simulator:
         """Go back to a state of the same game."""
         assert state["digest"] == self.game.digest, "the state belongs to another game"
         self._to_start()
-        self.location, self.held, self.opened, self.taken_from = state["location"], state["held"], state["opened"], state["taken_from"]
+        self.location, self.held, self.opened, self.taken_from = (
+            state["location"],
+            state["held"],
+            state["opened"],
+            state["taken_from"],
+        )
         self.contents.update(state["contents"])
         self.flags.update(state["flags"])
         self.object_at.update(state["object_at"])
         self._moved = dict(state["moved"])
 
     def state_key(self) -> str:
-        """Return the canonical text of the state: where the agent is, what it holds, and every fact that differs from the start.
+        """Return the canonical text of the state: where the agent is, what it holds, and what differs from the start.
 
-        Left out is what no observation, command or goal can ever show (see `_Plan.all_facts_matter`), so paths that come to the same thing have
-        the same key. The game's digest stands first: keys of different games differ.
+        Left out is what no observation, command or goal can ever show (see `Shared.all_facts_matter`), so paths that
+        come to the same thing have the same key. The game's digest stands first: keys of different games differ.
         """
         if self._rest is None:
             self._rest = self._differences()
         return f"{self.game.digest}@{self.game.names[self.location]}{self._rest}"
 
     def _differences(self) -> str:
-        game, plan, names = self.game, self._plan, self.game.names
+        game, shared, names = self.game, self._shared, self.game.names
         parts: list[str] = []
         if self.held is not None:
             parts.append(f"holds {names[self.held]}")
         if self.opened != game.initial_opened:
-            parts += sorted(f"{'open' if r in self.opened else 'closed'} {names[r]}" for r in self.opened ^ game.initial_opened)
+            parts += sorted(
+                f"{'open' if r in self.opened else 'closed'} {names[r]}" for r in self.opened ^ game.initial_opened
+            )
         moved = []
         for thing, where in self._moved.items():
-            if where != plan.places_of.get(thing, frozenset()):
+            if where != shared.places_of.get(thing, frozenset()):
                 moved.append(f"{names[thing]} in {'+'.join(sorted(names[r] for r in where)) or '-'}")
             if (at := self._known_places(thing, self.object_at)) != self._known_places(thing, game.initial_object_at):
                 moved.append(f"{names[thing]} at {'+'.join(at)}")
         parts += sorted(moved)
         for name in OBJECT_STATES:
             if self.flags[name] is not game.initial_flags[name]:
-                parts += sorted(f"{'' if o in self.flags[name] else 'not '}{name[2:]} {names[o]}" for o in self.flags[name] ^ game.initial_flags[name])
-        shown = (pair for pair in self.taken_from if plan.all_facts_matter or game.location_of[pair[1]] in plan.shared)
+                parts += sorted(
+                    f"{'' if o in self.flags[name] else 'not '}{name[2:]} {names[o]}"
+                    for o in self.flags[name] ^ game.initial_flags[name]
+                )
+        shown = (
+            pair for pair in self.taken_from if shared.all_facts_matter or game.location_of[pair[1]] in shared.crowded
+        )
         parts += sorted(f"{names[thing]} from {names[receptacle]}" for thing, receptacle in shown)
         return "".join([f";{part}" for part in parts])
 
     def _known_places(self, thing: str, object_at: dict[str, frozenset[str]]) -> list[str]:
         """Return the names of the places an object is "at", as far as anything can depend on them.
 
-        They matter for slicing, and at locations with several receptacles: there, what was taken from one and put into the other is described as
+        They matter for slicing, and at locations with several receptacles: there, what was taken from one and put into
+            the other is described as
         lying "next to it".
         """
-        plan = self._plan
-        every = plan.all_facts_matter or thing in self.game.flags["sliceable"]
-        return sorted(self.game.names[at] for at in object_at.get(thing, ()) if every or at in plan.shared)
+        shared = self._shared
+        every = shared.all_facts_matter or thing in self.game.flags["sliceable"]
+        return sorted(self.game.names[at] for at in object_at.get(thing, ()) if every or at in shared.crowded)
 
-    # Effects ----------------------------------------------------------------------------------------------------------------------------------
+    # Effects ----------------------------------------------------------------------------------------------------------
 
     def _go(self, ids: tuple[str, ...]) -> None:
         self.location = ids[2]
@@ -362,7 +276,7 @@ class Simulator:
     def _take(self, ids: tuple[str, ...]) -> None:
         _, location, thing, receptacle = ids
         self.contents[receptacle] = tuple(one for one in self.contents[receptacle] if one != thing)
-        self._moved[thing] = self._moved.get(thing, self._plan.places_of.get(thing, frozenset())) - {receptacle}
+        self._moved[thing] = self._moved.get(thing, self._shared.places_of.get(thing, frozenset())) - {receptacle}
         self.object_at[thing] = self.object_at.get(thing, frozenset()) - {location}
         self.taken_from |= {(thing, receptacle)}
         self.held = thing
@@ -403,7 +317,7 @@ def _nothing(_sim: Simulator, _ids: tuple[str, ...]) -> None:
     """Change nothing: such actions only show something."""
 
 
-_EFFECTS = {
+_EFFECTS: dict[str, Callable[[Simulator, tuple[str, ...]], None]] = {
     **dict.fromkeys(("look", "inventory", "help", "examinereceptacle", "examineobject"), _nothing),
     "gotolocation": Simulator._go,
     "openobject": Simulator._open,

@@ -19,8 +19,9 @@ from agent_gym.vector import TextVectorEnv
 ENGINES = ("native", "textworld")
 
 _INSTRUCTIONS = """\
-You are a robot in a house. The first observation lists the places you can go to and ends with your task. You see what is on or in a place only \
-when you are there, and inside things only when they are open. You can hold one object at a time.
+You are a robot in a house. The first observation lists the places you can go to and ends with your task. You see \
+what is on or in a place only when you are there, and inside things only when they are open. You can hold one object \
+at a time.
 
 Commands, with names as you see them (for example "cabinet 3" or "apple 1"):
   go to PLACE
@@ -69,8 +70,9 @@ class Engine(Protocol):
 class AlfworldEnv(TextEnv):
     """Household tasks in text, on published or generated games.
 
-    The observation, the admissible commands, the end and the task sentence are those of the original engine, byte for byte. The reward is 1 in the
-    step that solves the task, else 0. `info` also has `task_type`, and TextWorld's names `admissible_commands` and `won`.
+    The observation, the admissible commands, the end and the task sentence are those of the original engine, byte for
+    byte. The reward is 1 in the step that solves the task, else 0. `info` also has `task_type`, and TextWorld's names
+    `admissible_commands` and `won`.
 
     Example:
         >>> import gymnasium as gym, agent_gym
@@ -97,11 +99,13 @@ class AlfworldEnv(TextEnv):
         """Set up the environment; games are read when they are first played.
 
         Args:
-            split: Where `reset` draws tasks from: `train`, `valid_train`, `valid_seen`, `valid_unseen` (published games), `generated_train`,
+            split: Where `reset` draws tasks from: `train`, `valid_train`, `valid_seen`, `valid_unseen` (published
+                games), `generated_train`,
                 `generated_valid` or `generated_test`.
             engine: `"native"` (fast), or `"textworld"` (the original; needs the extra `alfworld`).
             data: Directory of the published games; `None` means the environment variable `ALFWORLD_DATA`.
-            wording: Words of generated games: `"put"` as in the published games, `"move"` as in newer versions of the benchmark.
+            wording: Words of generated games: `"put"` as in the published games, `"move"` as in newer versions of the
+                benchmark.
             difficulty: Preset or settings of generated games.
             render_mode: `"ansi"` or `None`.
 
@@ -112,7 +116,9 @@ class AlfworldEnv(TextEnv):
         """
         super().__init__(split=split, render_mode=render_mode)
         if engine not in ENGINES:
-            raise BadOptionError(f"engine must be one of {list(ENGINES)}, got {engine!r}.{did_you_mean(str(engine), ENGINES)}")
+            raise BadOptionError(
+                f"engine must be one of {list(ENGINES)}, got {engine!r}.{did_you_mean(str(engine), ENGINES)}"
+            )
         self.engine = engine
         self.library = GameLibrary(data, wording, difficulty)
         self._playing: Engine | None = None

@@ -1,7 +1,7 @@
 """What is true in a simulator's present state, fact by fact, under the names that grammars and goals use.
 
-Each predicate has a function that lists the facts matching a pattern, sorted by their arguments; the order decides the order of words in
-observations. A pattern is a tuple of ids, with `None` where anything may stand.
+Each predicate has a function that lists the facts matching a pattern, sorted by their arguments; the order decides the
+order of words in observations. A pattern is a tuple of ids, with `None` where anything may stand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ Pattern: TypeAlias = "tuple[str | None, ...]"
 Lister: TypeAlias = "Callable[[Simulator, Pattern], Iterable[tuple[str, ...]]]"
 
 
-OBJECT_PROPERTIES = ("pickupable", "cleanable", "heatable", "coolable", "sliceable", "toggleable", "isreceptacleobject", "moveable")
+OBJECT_PROPERTIES = (
+    "pickupable",
+    "cleanable",
+    "heatable",
+    "coolable",
+    "sliceable",
+    "toggleable",
+    "isreceptacleobject",
+    "moveable",
+)
 """What objects are; no action changes it."""
 
 OBJECT_STATES = ("isclean", "ishot", "iscool", "istoggled", "issliced")
@@ -132,7 +141,10 @@ def _in_receptacle(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]
 
 
 def _not_in_receptacle(sim: Simulator, pattern: Pattern) -> Iterable[tuple[str, ...]]:
-    """List what has been taken out of where, and not been put back: only facts that an action deleted count as negated facts."""
+    """List what has been taken out of where, and not been put back.
+
+    Only facts that an action deleted count as negated facts, not all that are untrue.
+    """
     return [fact for fact in sorted(sim.taken_from) if _fits(fact, pattern)]
 
 
@@ -176,7 +188,14 @@ LISTERS: dict[str, Lister] = {
 STATIC = frozenset(
     {
         *OBJECT_PROPERTIES,
-        *("openable", "receptacletype", "objecttype", "receptacleatlocation", "inreceptacleobject", "isreceptacleobjectfull"),
+        *(
+            "openable",
+            "receptacletype",
+            "objecttype",
+            "receptacleatlocation",
+            "inreceptacleobject",
+            "isreceptacleobjectfull",
+        ),
         *("holdsanyreceptacleobject", "not_istoggled"),
     }
 )

@@ -1,4 +1,4 @@
-"""Where games come from: published files in the benchmark's layout, and the generator. Both are named by task ids and parsed once."""
+"""Where games come from: published files in the benchmark's layout, and the generator. Both have task ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from weakref import WeakValueDictionary
 from agent_gym.envs.alfworld.generator import GENERATED_SPLITS, Difficulty, as_difficulty, generate_game
 from agent_gym.envs.alfworld.generator_facts import TASK_TYPES, WORDINGS
 from agent_gym.envs.alfworld.problem import Game, load_game, parse_game
-from agent_gym.errors import BadOptionError, DataNotFoundError, GameFileError, UnknownSplitError, UnknownTaskError, did_you_mean
+from agent_gym.errors import (
+    BadOptionError,
+    DataNotFoundError,
+    GameFileError,
+    UnknownSplitError,
+    UnknownTaskError,
+    did_you_mean,
+)
 
 PUBLISHED_SPLITS = ("train", "valid_train", "valid_seen", "valid_unseen")
 """Splits of the published games; `valid_train` is training data."""
@@ -79,7 +86,8 @@ class GameLibrary:
         """Check the settings; nothing is read yet.
 
         Args:
-            data: Directory with the published games (`json_2.1.1`, or what holds it); `None` means the environment variable `ALFWORLD_DATA`.
+            data: Directory with the published games (`json_2.1.1`, or what holds it); `None` means the environment
+                variable `ALFWORLD_DATA`.
             wording: Words of generated games: `"put"` (published games) or `"move"` (newer versions of the benchmark).
             difficulty: Name of a preset, or a `Difficulty`, for generated games.
 
@@ -88,12 +96,16 @@ class GameLibrary:
             DataNotFoundError: If `data` is given and is no directory.
         """
         if wording not in WORDINGS:
-            raise BadOptionError(f"wording must be one of {list(WORDINGS)}, got {wording!r}.{did_you_mean(str(wording), WORDINGS)}")
+            raise BadOptionError(
+                f"wording must be one of {list(WORDINGS)}, got {wording!r}.{did_you_mean(str(wording), WORDINGS)}"
+            )
         self.wording = wording
         self.difficulty = as_difficulty(difficulty)
         self._data = Path(data) if data is not None else None
         if self._data is not None and not self._data.is_dir():
-            raise DataNotFoundError(f"data must be a directory with the published games, got {str(self._data)!r}, which does not exist.")
+            raise DataNotFoundError(
+                f"data must be a directory with the published games, got {str(self._data)!r}, which does not exist."
+            )
 
     def tasks(self, split: str) -> Sequence[str]:
         """Return the sorted task ids of a split.
@@ -105,7 +117,9 @@ class GameLibrary:
         if split in GENERATED_SPLITS:
             return NumberedTasks(split, GENERATED_SPLITS[split])
         if split not in PUBLISHED_SPLITS:
-            raise UnknownSplitError(f"split must be one of {list(SPLITS)}, got {split!r}.{did_you_mean(str(split), SPLITS)}")
+            raise UnknownSplitError(
+                f"split must be one of {list(SPLITS)}, got {split!r}.{did_you_mean(str(split), SPLITS)}"
+            )
         return list_published(str(self._split_directory(split)))
 
     def find(self, task: str) -> Task:
@@ -118,14 +132,21 @@ class GameLibrary:
         split, _, rest = task.partition("/")
         if split in GENERATED_SPLITS:
             if not re.fullmatch(r"\d{9}", rest) or int(rest) >= GENERATED_SPLITS[split]:
-                raise UnknownTaskError(f"Tasks of {split} are named {split}/000000000 to {split}/{GENERATED_SPLITS[split] - 1:09d}, got {task!r}.")
+                raise UnknownTaskError(
+                    f"Tasks of {split} are named {split}/000000000 to {split}/{GENERATED_SPLITS[split] - 1:09d}, "
+                    f"got {task!r}."
+                )
             data = generate_game(split, int(rest), wording=self.wording, difficulty=self.difficulty)
             return Task(task, split, "generated", data["task_type"], data)
         if split not in PUBLISHED_SPLITS:
-            raise UnknownTaskError(f"A task id begins with its split, one of {list(SPLITS)}, got {task!r}.{did_you_mean(split, SPLITS)}")
+            raise UnknownTaskError(
+                f"A task id begins with its split, one of {list(SPLITS)}, got {task!r}.{did_you_mean(split, SPLITS)}"
+            )
         directory = self._split_directory(split)
         if task not in _published_set(str(directory)):
-            raise UnknownTaskError(f"There is no task {task!r}: expected one of the {len(self.tasks(split))} that tasks({split!r}) lists.")
+            raise UnknownTaskError(
+                f"There is no task {task!r}: expected one of the {len(self.tasks(split))} that tasks({split!r}) lists."
+            )
         return Task(task, split, "published", rest.partition("-")[0], directory.parent / task / _GAME_FILE)
 
     def load(self, task: str) -> tuple[Task, Game]:
@@ -137,7 +158,13 @@ class GameLibrary:
             UnsupportedGameError: If the native engine can't play it.
         """
         split = task.partition("/")[0]
-        origin = (self.wording, self.difficulty) if split in GENERATED_SPLITS else (str(self._split_directory(split)),) if split in PUBLISHED_SPLITS else ()
+        origin = (
+            (self.wording, self.difficulty)
+            if split in GENERATED_SPLITS
+            else (str(self._split_directory(split)),)
+            if split in PUBLISHED_SPLITS
+            else ()
+        )
         return _CACHE.get((task, *origin), lambda: self.find(task))
 
     def _split_directory(self, split: str) -> Path:
@@ -146,14 +173,17 @@ class GameLibrary:
             variable = os.environ.get(DATA_VARIABLE)
             if not variable:
                 raise DataNotFoundError(
-                    f"Split {split!r} has published games, which are a download: expected their directory as data= or in {DATA_VARIABLE}. "
-                    "The generated splits need none."
+                    f"Split {split!r} has published games, which are a download: expected their directory as data= or "
+                    f"in {DATA_VARIABLE}. The generated splits need none."
                 )
             data = Path(variable)
         for directory in (data / "json_2.1.1" / split, data / split):
             if directory.is_dir():
                 return directory
-        raise DataNotFoundError(f"Expected {split!r} (or json_2.1.1/{split}) in the data directory {str(data)!r}; it is not there. Check data= or {DATA_VARIABLE}.")
+        raise DataNotFoundError(
+            f"Expected {split!r} (or json_2.1.1/{split}) in the data directory {str(data)!r}; it is not there. "
+            f"Check data= or {DATA_VARIABLE}."
+        )
 
 
 class _Cache:
@@ -187,8 +217,8 @@ _CACHE = _Cache()
 def list_published(directory: str) -> tuple[str, ...]:
     """Return the sorted task ids in a split's directory, by the rules of the benchmark's own collector.
 
-    Left out are games with movable receptacles or slicing, of other task types, without a game file, and those not marked as solvable. A damaged
-    game file stays in the list: playing it says what is wrong.
+    Left out are games with movable receptacles or slicing, of other task types, without a game file, and those not
+    marked as solvable. A damaged game file stays in the list: playing it says what is wrong.
     """
     root = Path(directory)
     found = []
@@ -201,7 +231,9 @@ def list_published(directory: str) -> tuple[str, ...]:
         try:
             task_type = json.loads(description.read_text(encoding="utf-8"))["task_type"]
         except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise GameFileError(f"{description}: expected JSON with a task_type, got {type(error).__name__}: {error}.") from error
+            raise GameFileError(
+                f"{description}: expected JSON with a task_type, got {type(error).__name__}: {error}."
+            ) from error
         text = game.read_text(encoding="utf-8", errors="replace")
         marks = _SOLVABLE.findall(text)
         if task_type in TASK_TYPES and (marks == ["true"] or (not marks and not _is_json(text))):

@@ -1,7 +1,7 @@
 """Goals: formulas over facts, turned into a join that is cheap to evaluate at every step.
 
-A goal is a conjunction of facts under existential quantifiers. Its variables are found by enumerating one fact after the other, rare facts
-first, so that an unfinished task is usually refuted by the first look-up.
+A goal is a conjunction of facts under existential quantifiers. Its variables are found by enumerating one fact after
+the other, rare facts first, so that an unfinished task is usually refuted by the first look-up.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent_gym.envs.alfworld.facts import LISTERS, STATIC
-from agent_gym.envs.alfworld.pddl import parse_typed_list
-from agent_gym.errors import GameFileError, UnsupportedGameError
+from agent_gym.envs.alfworld.pddl import cannot_play, parse_typed_list
+from agent_gym.errors import GameFileError
 
 if TYPE_CHECKING:
     from agent_gym.envs.alfworld.engine import Simulator
@@ -56,9 +56,8 @@ class Goal:
         for fact in LISTERS[atom.predicate](sim, pattern):
             wider = dict(bound)
             for term, value in zip(atom.terms, fact, strict=True):
-                if term[0] == "?":
-                    if wider.setdefault(term, value) != value:
-                        break
+                if term[0] == "?" and wider.setdefault(term, value) != value:
+                    break
             else:
                 if self._satisfiable(sim, atoms, position + 1, wider):
                     return True
@@ -81,7 +80,9 @@ def parse_goal(formula: Any, types: dict[str, str]) -> Goal:
                 if term[0] != "?" and term not in types:
                     raise GameFileError(f"the goal names {term!r}, which :objects does not declare.")
     ordered = tuple(tuple(_in_cheap_order(part)) for part in parts)
-    changing = frozenset(atom.predicate for part in ordered for atom in part if atom.predicate not in STATIC and atom.predicate != "!=")
+    changing = frozenset(
+        atom.predicate for part in ordered for atom in part if atom.predicate not in STATIC and atom.predicate != "!="
+    )
     return Goal(ordered, variables, changing)
 
 
@@ -110,13 +111,15 @@ def _collect_atoms(formula: Any, variables: dict[str, str], atoms: list[Atom], r
             variables[inner[name]] = kind
         _collect_atoms(formula[2], variables, atoms, inner)
     elif head == "not" and isinstance(formula[1], list) and formula[1][0] == "=":
-        atoms.append(Atom("!=", tuple(renamed.get(term, term) for term in formula[1][1:])))
+        atoms.append(Atom("!=", _renamed(formula[1][1:], renamed)))
     elif head in LISTERS and not head.startswith("not_"):
-        atoms.append(Atom(head, tuple(renamed.get(term, term) for term in formula[1:])))
+        atoms.append(Atom(head, _renamed(formula[1:], renamed)))
     else:
-        raise UnsupportedGameError(
-            f"The native engine can't check this goal: it contains {head!r}; expected facts, 'and', 'exists' and '(not (= …))'. Use engine='textworld'."
-        )
+        raise cannot_play(f"the goal contains {head!r}, which is none of facts, 'and', 'exists' and '(not (= …))'")
+
+
+def _renamed(terms: list[str], renamed: dict[str, str]) -> tuple[str, ...]:
+    return tuple(renamed.get(term, term) for term in terms)
 
 
 def _in_cheap_order(atoms: list[Atom]) -> list[Atom]:

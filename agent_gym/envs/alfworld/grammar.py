@@ -3,10 +3,10 @@ r"""Reading the grammar of a game file: command templates and the rules by which
 The format is TextWorld's. A file consists of blocks
 
     grammar :: \"\"\" {"rule name": [{"condition": "…", "rhs": "…"}, …], …} \"\"\";
-    action GotoLocation { template :: "go to {r}"; feedback :: "#GotoLocation.feedback#"; grammar :: \"\"\" {…} \"\"\"; }
+    action Look { template :: "look"; feedback :: "#look.feedback#"; grammar :: \"\"\" {…} \"\"\"; }
 
-and a right-hand side is text with `#rule#`, `{expression}`, `{expression | condition}` and `[{expression | condition}]` (a list with separators).
-This module turns a file into symbols; `textgen` turns symbols into functions.
+and a right-hand side is text with `#rule#`, `{expression}`, `{expression | condition}` and `[{expression | condition}]`
+(a list with separators). This module turns a file into symbols; `textgen` turns symbols into functions.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from agent_gym.envs.alfworld.pddl import cannot_play
 from agent_gym.errors import GameFileError, UnsupportedGameError
-
-_USE_TEXTWORLD = "Use engine='textworld', which interprets any grammar."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`{o.indefinite + ' ' + o.name}`: a Python expression over entities. Only names, attributes, strings, `+` and `or` are allowed."""
+    """`{o.indefinite + ' ' + o.name}`: a Python expression of entities, their attributes, strings, `+` and `or`."""
 
     tree: ast.expr
     source: str
@@ -101,7 +100,8 @@ class Rules:
 class Grammar:
     """The grammar of one game.
 
-    Thousands of games differ only in the task sentence, so it stands apart, and `rules` is one shared object for all of them.
+    Thousands of games differ only in the task sentence, so it stands apart, and `rules` is one shared object for all of
+    them.
     """
 
     rules: Rules
@@ -124,14 +124,14 @@ def load_grammar(text: str) -> Grammar:
     if len(found) != 1:
         raise _unsupported(f"expected exactly one rule 'task' with a right-hand side, got {len(found)}")
     try:
-        sentence = json.loads(found[0][1])
+        sentence: str = json.loads(found[0][1])
     except json.JSONDecodeError as error:
         raise GameFileError(f"grammar: the task sentence is not a JSON string ({error}).") from error
     rules = _load_rules(_TASK_RULE.sub(r'\1""', text))
     return Grammar(rules, sentence.removeprefix(_TASK_PREFIX).strip(), parse_symbols(sentence))
 
 
-# The file ----------------------------------------------------------------------------------------------------------------------------------
+# The file -------------------------------------------------------------------------------------------------------------
 
 _BLOCK = re.compile(r'"""((?:.|\n)*?)"""')
 _FILE_TOKEN = re.compile(r'"""(?:.|\n)*?"""|"[^"]*"|::|[{};]|[\w/-]+|#[^\n]*|\s+|.')
@@ -147,8 +147,10 @@ def _load_rules(text: str) -> Rules:
     def take(expected: str | None = None) -> str:
         nonlocal position
         if position >= len(tokens):
-            raise GameFileError(f"grammar: expected {expected or 'more'}, got the end of the text; the file may be truncated.")
-        token = tokens[position]
+            raise GameFileError(
+                f"grammar: expected {expected or 'more'}, got the end of the text; the file may be truncated."
+            )
+        token: str = tokens[position]
         position += 1
         if expected is not None and token != expected:
             raise GameFileError(f"grammar: expected {expected!r}, got {token[:40]!r}.")
@@ -170,7 +172,9 @@ def _load_rules(text: str) -> Rules:
                 take(";")
             if not set(fields) <= {"template", "feedback", "grammar"} or not {"template", "feedback"} <= set(fields):
                 raise _unsupported(f"the action {name!r} has the fields {sorted(fields)}")
-            actions[name] = ActionWords(parse_symbols(fields["template"][1:-1]), parse_symbols(fields["feedback"][1:-1]))
+            actions[name] = ActionWords(
+                parse_symbols(fields["template"][1:-1]), parse_symbols(fields["feedback"][1:-1])
+            )
             if "grammar" in fields:
                 data.update(_json_block(fields["grammar"], comments=True))
         else:
@@ -194,14 +198,18 @@ def _json_block(token: str, *, comments: bool = False) -> dict[str, object]:
 
 
 def _alternatives(name: str, rules: object) -> tuple[Alternative, ...]:
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) and isinstance(rule.get("rhs"), str) for rule in rules):
+    if not isinstance(rules, list) or not all(
+        isinstance(rule, dict) and isinstance(rule.get("rhs"), str) for rule in rules
+    ):
         raise GameFileError(f"grammar: expected a list of objects with 'rhs' for the rule {name!r}.")
     return tuple(Alternative(parse_condition(rule.get("condition", "")), parse_symbols(rule["rhs"])) for rule in rules)
 
 
-# Right-hand sides and conditions -------------------------------------------------------------------------------------------------------------
+# Right-hand sides and conditions --------------------------------------------------------------------------------------
 
-_CONDITIONAL = re.compile(r"\{(?:#(?P<rule>[\w()/!<>\-\s,.]+)#|(?P<expression>[^|\[\]{}\n<>]+?))(?:\s*\|\s*(?P<given>[^;|{}\n\[\]#]+))?\s*\}")
+_CONDITIONAL = re.compile(
+    r"\{(?:#(?P<rule>[\w()/!<>\-\s,.]+)#|(?P<expression>[^|\[\]{}\n<>]+?))(?:\s*\|\s*(?P<given>[^;|{}\n\[\]#]+))?\s*\}"
+)
 _REFERENCE = re.compile(r"#([\w()/!<>\-\s,.]+)#")
 _LITERAL = re.compile(r'"([^;|"<>\[\]#{}]*)"|([^;|"<>\[\]#{}]+)')
 _PREDICATE = re.compile(r"\s*(!?[\w/]+)\(([^()]*)\)\s*")
@@ -211,8 +219,8 @@ _PREDICATE = re.compile(r"\s*(!?[\w/]+)\(([^()]*)\)\s*")
 def parse_symbols(text: str) -> tuple[Symbol, ...]:
     """Split a right-hand side into symbols.
 
-    Blanks at its beginning do not count, and what follows a character that can't start a symbol (a stray brace, say) is dropped: so does the
-    benchmark's engine.
+    Blanks at its beginning do not count, and what follows a character that can't start a symbol (a stray brace, say) is
+    dropped: so does the benchmark's engine.
 
     Raises:
         UnsupportedGameError: If an expression is not of the allowed kind.
@@ -301,4 +309,4 @@ def _allowed(node: ast.expr) -> bool:
 
 
 def _unsupported(reason: str) -> UnsupportedGameError:
-    return UnsupportedGameError(f"The native engine can't word this game faithfully: the grammar is not of a known kind ({reason}). {_USE_TEXTWORLD}")
+    return cannot_play(f"the grammar is not of a known kind ({reason})")

@@ -1,8 +1,8 @@
 """Reading PDDL: nested lists, and a canonical form by which two action definitions are recognised as the same.
 
-A game file carries its own domain. The native engine implements one set of rules; it may play a game only if the game's domain means those very
-rules. So every action is brought into a canonical form that keeps its meaning and forgets its spelling (comments, order of conjuncts, costs),
-and the forms are compared by digest.
+A game file carries its own domain. The native engine implements one set of rules; it may play a game only if the game's
+domain means those very rules. So every action is brought into a canonical form that keeps its meaning and forgets its
+spelling (comments, order of conjuncts, costs), and the forms are compared by digest.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ KNOWN_ACTIONS: dict[str, str] = {
     "sliceobject": "45513eba4c625b89",
     "help": "a86982a064dea80d",
 }
-"""Digest of the canonical form of every action that the native engine implements, but for `cleanobject` (`action_digests` of a published domain prints them)."""
+"""Digest of the canonical form of every action that the native engine implements, but for `cleanobject`
+(`action_digests` of a published domain prints them)."""
 
 CLEAN_AT: dict[str, frozenset[str]] = {
     "edec25752c8686dd": frozenset({"sinkbasintype"}),
     "f91fcbc13ece3feb": frozenset({"sinkbasintype", "sinktype"}),
 }
-"""Types of receptacles at which things are cleaned, by the digest of `cleanobject`: published games also allow the sink around the basin."""
+"""Types of receptacles at which things are cleaned, by the digest of `cleanobject`: published games also allow the sink
+around the basin."""
 
 OPTIONAL_ACTIONS = frozenset({"help"})
 """Actions that only newer versions of the benchmark have."""
@@ -66,13 +68,17 @@ def parse_sexpr(text: str, what: str) -> list[Any]:
             stack.append([])
         elif token == ")":
             if len(stack) == 1:
-                raise GameFileError(f"{what}: expected matching parentheses, got a ')' too many; the file may be damaged.")
+                raise GameFileError(
+                    f"{what}: expected matching parentheses, got a ')' too many; the file may be damaged."
+                )
             done = stack.pop()
             stack[-1].append(done)
         else:
             stack[-1].append(token)
     if len(stack) > 1:
-        raise GameFileError(f"{what}: expected matching parentheses, got {len(stack) - 1} unclosed '(' at the end; the file may be truncated.")
+        raise GameFileError(
+            f"{what}: expected matching parentheses, got {len(stack) - 1} unclosed '('; the file may be truncated."
+        )
     if len(stack[0]) != 1 or not isinstance(stack[0][0], list):
         raise GameFileError(f"{what}: expected one expression in parentheses, got {len(stack[0])} expressions.")
     expression: list[Any] = stack[0][0]
@@ -123,12 +129,12 @@ def action_digests(domain: str) -> dict[str, str]:
         if head == ":types":
             declared = {name for name, kind in parse_typed_list(section[1:], "the domain's types") if kind == "object"}
             if declared != TYPES:
-                raise _unsupported(f"the domain declares the types {sorted(declared)}, expected {sorted(TYPES)}")
+                raise cannot_play(f"the domain declares the types {sorted(declared)}, expected {sorted(TYPES)}")
         elif head == ":action":
             name, form = _canonical_action(section)
             digests[name] = hashlib.sha256(repr(form).encode()).hexdigest()[:16]
         else:
-            raise _unsupported(f"the domain has a section {head!r} that is not known")
+            raise cannot_play(f"the domain has a section {head!r} that is not known")
     return digests
 
 
@@ -145,31 +151,39 @@ def check_domain(domain: str) -> tuple[frozenset[str], frozenset[str]]:
     digests = action_digests(domain)
     missing = {*KNOWN_ACTIONS, "cleanobject"} - OPTIONAL_ACTIONS - set(digests)
     if missing:
-        raise _unsupported(f"the domain lacks the actions {sorted(missing)}")
+        raise cannot_play(f"the domain lacks the actions {sorted(missing)}")
     for name, digest in digests.items():
         known = CLEAN_AT if name == "cleanobject" else {KNOWN_ACTIONS.get(name)}
         if known == {None}:
-            raise _unsupported(f"the domain has an action {name!r} that is not known")
+            raise cannot_play(f"the domain has an action {name!r} that is not known")
         if digest not in known:
-            raise _unsupported(f"the domain's action {name!r} differs from the one that is known")
+            raise cannot_play(f"the domain's action {name!r} differs from the one that is known")
     return frozenset(digests), CLEAN_AT[digests["cleanobject"]]
 
 
-def _unsupported(reason: str) -> UnsupportedGameError:
-    return UnsupportedGameError(f"The native engine can't play this game faithfully: {reason}. Use engine='textworld', which interprets any domain and grammar.")
+def cannot_play(reason: str) -> UnsupportedGameError:
+    """Return the error for a game that the native engine would play otherwise than the original, or not at all."""
+    return UnsupportedGameError(
+        f"The native engine can't play this game faithfully: {reason}. "
+        "Use engine='textworld', which interprets any domain and grammar."
+    )
 
 
 def _canonical_action(section: list[Any]) -> tuple[str, tuple[Any, ...]]:
     name = section[1] if len(section) > 1 and isinstance(section[1], str) else "?"
-    fields = dict(zip(section[2::2], section[3::2], strict=False)) if all(isinstance(key, str) for key in section[2::2]) else {}
+    fields = (
+        dict(zip(section[2::2], section[3::2], strict=False))
+        if all(isinstance(key, str) for key in section[2::2])
+        else {}
+    )
     if set(fields) != {":parameters", ":precondition", ":effect"}:
-        raise _unsupported(f"the action {name!r} does not consist of parameters, precondition and effect")
+        raise cannot_play(f"the action {name!r} does not consist of parameters, precondition and effect")
     parameters = tuple(sorted(parse_typed_list(fields[":parameters"], f"parameters of {name}")))
     return name, (parameters, _canonical(fields[":precondition"]), _canonical(fields[":effect"]))
 
 
 def _canonical(formula: Any) -> tuple[Any, ...]:
-    """Return a formula with `and`/`or` flattened and sorted, costs dropped, and `exists` over an empty type replaced by falsehood."""
+    """Return a formula with `and`/`or` flattened and sorted, without costs and without `exists` over an empty type."""
     if formula == []:
         return ("and",)
     head, rest = formula[0], formula[1:]
@@ -186,7 +200,9 @@ def _canonical(formula: Any) -> tuple[Any, ...]:
         return ("and",)
     if head in ("exists", "forall"):
         variables = parse_typed_list(rest[0], head)
-        if any(kind not in TYPES for _, kind in variables):  # such a type has no objects (the published domain contains one, by a stray comma)
+        if any(
+            kind not in TYPES for _, kind in variables
+        ):  # such a type has no objects (the published domain contains one, by a stray comma)
             return ("or",) if head == "exists" else ("and",)
         return (head, tuple(sorted(variables)), _canonical(rest[1]))
     if head in ("not", "when"):

@@ -1,7 +1,7 @@
 """A game file turned into an immutable `Game`: who is where, what can be done with it, what the goal is.
 
-A `game.tw-pddl` file is JSON with a PDDL domain, a PDDL problem and a grammar. The problem lists facts; those that no action changes become
-look-up tables here, the others become the initial state.
+A `game.tw-pddl` file is JSON with a PDDL domain, a PDDL problem and a grammar. The problem lists facts; those that no
+action changes become look-up tables here, the others become the initial state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from agent_gym.envs.alfworld.facts import OBJECT_PROPERTIES, OBJECT_STATES, PREDICATES
 from agent_gym.envs.alfworld.goal import Goal, parse_goal
 from agent_gym.envs.alfworld.grammar import Grammar, load_grammar
-from agent_gym.envs.alfworld.pddl import check_domain, parse_sexpr, parse_typed_list
+from agent_gym.envs.alfworld.pddl import cannot_play, check_domain, parse_sexpr, parse_typed_list
 from agent_gym.errors import GameFileError, UnsupportedGameError
 
 _STATIC_FACTS = ("inreceptacleobject", "isreceptacleobjectfull")
@@ -81,11 +81,15 @@ def load_game(path: str | Path) -> Game:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GameFileError(f"{path}: expected a readable game.tw-pddl file, got {type(error).__name__}: {error}.") from error
+        raise GameFileError(
+            f"{path}: expected a readable game.tw-pddl file, got {type(error).__name__}: {error}."
+        ) from error
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise GameFileError(f"{path}: expected JSON, got a syntax error ({error}); the file may be truncated. Download or generate it again.") from error
+        raise GameFileError(
+            f"{path}: expected JSON, got a syntax error ({error}); the file may be truncated. Fetch or make it again."
+        ) from error
     return parse_game(data, str(path))
 
 
@@ -101,12 +105,18 @@ def parse_game(data: Mapping[str, Any], name: str = "game") -> Game:
         UnsupportedGameError: If domain, grammar or goal is outside what the native engine implements.
     """
     if not isinstance(data, Mapping):
-        raise GameFileError(f"{name}: expected a JSON object with pddl_domain, pddl_problem and grammar, got {type(data).__name__}.")
+        raise GameFileError(
+            f"{name}: expected a JSON object with pddl_domain, pddl_problem and grammar, got {type(data).__name__}."
+        )
     for part in ("pddl_domain", "pddl_problem", "grammar"):
         if not isinstance(data.get(part), str):
-            raise GameFileError(f"{name}: expected the text {part!r}, got {type(data.get(part)).__name__}; is this a game.tw-pddl file?")
+            raise GameFileError(
+                f"{name}: expected the text {part!r}, got {type(data.get(part)).__name__}; is this a game.tw-pddl file?"
+            )
     if data.get("solvable") is False:
-        raise UnsupportedGameError(f"{name}: the file says that the game is not solvable; the benchmark leaves such games out.")
+        raise UnsupportedGameError(
+            f"{name}: the file says that the game is not solvable; the benchmark leaves such games out."
+        )
     try:
         actions, clean_at = check_domain(data["pddl_domain"])
         grammar = load_grammar(data["grammar"])
@@ -120,11 +130,16 @@ def parse_game(data: Mapping[str, Any], name: str = "game") -> Game:
 
 def _read_problem(text: str) -> tuple[dict[str, str], dict[str, set[tuple[str, ...]]], list[Any]]:
     expression = parse_sexpr(text, "pddl_problem")
-    sections = {part[0]: part[1:] for part in expression[1:] if isinstance(part, list) and part and isinstance(part[0], str)}
+    sections = {
+        part[0]: part[1:] for part in expression[1:] if isinstance(part, list) and part and isinstance(part[0], str)
+    }
     for needed in (":objects", ":init", ":goal"):
         if needed not in sections:
             raise GameFileError(f"pddl_problem: expected a section {needed}, got {sorted(sections)}.")
-    types = {sys.intern(thing): sys.intern(kind) for thing, kind in parse_typed_list(sections[":objects"], "pddl_problem :objects")}
+    types = {
+        sys.intern(thing): sys.intern(kind)
+        for thing, kind in parse_typed_list(sections[":objects"], "pddl_problem :objects")
+    }
     facts: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for fact in sections[":init"]:
         if not isinstance(fact, list) or not fact or not isinstance(fact[0], str):
@@ -132,7 +147,7 @@ def _read_problem(text: str) -> tuple[dict[str, str], dict[str, set[tuple[str, .
         if fact[0] == "=":
             continue  # a cost or distance
         if fact[0] in ("not", "and", "or"):
-            raise UnsupportedGameError(f"The native engine can't play this game faithfully: :init contains {fact[0]!r}. Use engine='textworld'.")
+            raise cannot_play(f":init contains {fact[0]!r}")
         arguments = tuple(map(sys.intern, fact[1:]))
         _check_fact(fact[0], arguments, types)
         facts[fact[0]].add(arguments)
@@ -145,15 +160,15 @@ def _read_problem(text: str) -> tuple[dict[str, str], dict[str, set[tuple[str, .
 def _check_fact(predicate: str, arguments: tuple[str, ...], types: dict[str, str]) -> None:
     for argument in arguments:
         if argument not in types:
-            raise GameFileError(f"pddl_problem: the fact {predicate} names {argument!r}, which :objects does not declare.")
+            raise GameFileError(
+                f"pddl_problem: the fact {predicate} names {argument!r}, which :objects does not declare."
+            )
     if predicate in PREDICATES:
         wanted = PREDICATES[predicate]
         if tuple(types[argument] for argument in arguments) != wanted:
             raise GameFileError(f"pddl_problem: expected {predicate} to take {wanted}, got ({', '.join(arguments)}).")
     elif predicate not in _BOOKKEEPING:
-        raise UnsupportedGameError(
-            f"The native engine can't play this game faithfully: the problem has facts {predicate!r}, which are not known. Use engine='textworld'."
-        )
+        raise cannot_play(f"the problem has facts {predicate!r}, which are not known")
 
 
 def _build(
@@ -168,15 +183,15 @@ def _build(
 ) -> Game:
     agents = facts["atlocation"]
     if len(agents) != 1 or sum(kind == "agent" for kind in types.values()) != 1:
-        raise UnsupportedGameError(f"The native engine plays games with one agent at one place, got {sorted(agents)}. Use engine='textworld'.")
+        raise cannot_play(f"it needs one agent at one place, got {sorted(agents)}")
     for unsupported in ("holds", "holdsany", "holdsanyreceptacleobject"):
         if facts[unsupported]:
-            raise UnsupportedGameError("The native engine plays games that start with empty hands. Use engine='textworld'.")
+            raise cannot_play("it starts with something in the hands")
     ((agent, start),) = agents
     receptacles = tuple(sorted(r for r, _ in facts["receptacleatlocation"]))
     if len(set(receptacles)) != len(receptacles):
-        raise UnsupportedGameError("The native engine plays games in which each receptacle is at one place. Use engine='textworld'.")
-    location_of = dict(facts["receptacleatlocation"])
+        raise cannot_play("a receptacle is at several places")
+    location_of: dict[str, str] = {fact[0]: fact[1] for fact in facts["receptacleatlocation"]}
     receptacles_at: dict[str, list[str]] = defaultdict(list)
     for receptacle in receptacles:
         receptacles_at[location_of[receptacle]].append(receptacle)
@@ -194,7 +209,9 @@ def _build(
     for thing, location in facts["objectatlocation"]:
         object_at[thing].add(location)
     named = {argument for arguments in facts.values() for fact in arguments for argument in fact}
-    digest = hashlib.sha256("\0".join((data["pddl_domain"], data["grammar"], data["pddl_problem"])).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(
+        "\0".join((data["pddl_domain"], data["grammar"], data["pddl_problem"])).encode()
+    ).hexdigest()[:12]
     walkthrough = data.get("walkthrough")
     return Game(
         name=name,
@@ -237,9 +254,9 @@ def _shared_table(table: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str
 def name_entities(ids: set[str]) -> dict[str, str]:
     """Give each entity the name that the benchmark's engine shows.
 
-    An id such as `apple_bar__minus_00_dot_47_bar_…` becomes its first part and a number; `basin` is added where the id contains that word. Numbers
-    are handed out from the highest: the first id in sorted order gets the number of entities that share its name. An id without `_bar_` keeps its
-    text, followed by a blank.
+    An id such as `apple_bar__minus_00_dot_47_bar_…` becomes its first part and a number; `basin` is added where the id
+    contains that word. Numbers are handed out from the highest: the first id in sorted order gets the number of
+    entities that share its name. An id without `_bar_` keeps its text, followed by a blank.
     """
     ordered = sorted(ids)
     counts: Counter[str] = Counter()

@@ -1,7 +1,8 @@
 """Grammar symbols turned into functions of the simulator's state.
 
-A rule is compiled once for each set of placeholders that can be bound when it is used. A compiled rule takes the simulator and a tuple with the
-ids of the bound placeholders, and returns text. Nothing here belongs to one game, so all games with the same grammar share the result.
+A rule is compiled once for each set of placeholders that can be bound when it is used. A compiled rule takes the
+simulator and a tuple with the ids of the bound placeholders, and returns text. Nothing here belongs to one game, so all
+games with the same grammar share the result.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from agent_gym.envs.alfworld.facts import LISTERS, PREDICATES, STATIC, Lister
 from agent_gym.envs.alfworld.grammar import Expression, ForEach, Listing, Literal, Predicate, Reference, Rules, Symbol
-from agent_gym.errors import UnsupportedGameError
+from agent_gym.envs.alfworld.pddl import cannot_play
 
 if TYPE_CHECKING:
     from agent_gym.envs.alfworld.engine import Simulator
@@ -31,7 +32,7 @@ class Words:
     """The compiled texts of one grammar."""
 
     def __init__(self, rules: Rules) -> None:
-        """Prepare to compile; rules are compiled when first used."""
+        """Prepare to compile; each text is compiled with all that it refers to when it is first asked for."""
         self._rules = rules
         self._compiled: dict[tuple[str, Scope], Text] = {}
 
@@ -58,7 +59,7 @@ class Words:
     def _action(self, action: str) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
         words = self._rules.actions.get(action)
         if words is None:
-            raise UnsupportedGameError(f"The grammar has no words for the action {action!r}. Use engine='textworld'.")
+            raise cannot_play(f"the grammar has no words for the action {action!r}")
         return words.template, words.feedback
 
     def variables(self, action: str) -> frozenset[str]:
@@ -74,7 +75,9 @@ class Words:
     def conditions(self) -> list[tuple[Predicate, ...]]:
         """Return every condition in the grammar."""
         found: list[tuple[Predicate, ...]] = []
-        for symbols in [words.template for words in self._rules.actions.values()] + [words.feedback for words in self._rules.actions.values()]:
+        for symbols in [words.template for words in self._rules.actions.values()] + [
+            words.feedback for words in self._rules.actions.values()
+        ]:
             found += _nested_conditions(symbols)
         for alternatives in self._rules.rules.values():
             for alternative in alternatives:
@@ -96,7 +99,7 @@ class Words:
                     found += self._conditions(alternative.symbols, seen)
         return found
 
-    # Compilation ------------------------------------------------------------------------------------------------------------------------------
+    # Compilation ------------------------------------------------------------------------------------------------------
 
     def _sequence(self, symbols: tuple[Symbol, ...], scope: Scope) -> Text:
         parts: list[Text | str] = []
@@ -127,7 +130,9 @@ class Words:
 
     def _listing(self, symbol: Listing, scope: Scope) -> Text:
         matches, item = self._items(symbol.items, scope)
-        empty, separator, last = (self._reference(Reference(name), scope) for name in ("list_empty", "list_separator", "list_last_separator"))
+        empty, separator, last = (
+            self._reference(Reference(name), scope) for name in ("list_empty", "list_separator", "list_last_separator")
+        )
 
         def text(sim: Simulator, ids: Ids) -> str:
             items = [item(sim, found) for found in matches(sim, ids)]
@@ -138,23 +143,21 @@ class Words:
         return text
 
     def _reference(self, symbol: Reference, scope: Scope) -> Text:
-        """Return a function that compiles the rule when it is first needed: a grammar may refer to rules that no game reaches."""
+        """Compile a rule now, so that what is not understood is found before a game starts, not in its middle."""
         key = (symbol.rule, scope)
-
-        def text(sim: Simulator, ids: Ids) -> str:
-            compiled = self._compiled.get(key)
-            if compiled is None:
-                compiled = self._compiled[key] = self._rule(symbol.rule, scope)
-            return compiled(sim, ids)
-
-        return text
+        if key not in self._compiled:
+            self._compiled[key] = _never_compiled  # a rule that leads to itself finds this
+            self._compiled[key] = self._rule(symbol.rule, scope)
+        if self._compiled[key] is _never_compiled:
+            raise cannot_play(f"the grammar's rule {symbol.rule!r} leads to itself")
+        return self._compiled[key]
 
     def _rule(self, name: str, scope: Scope) -> Text:
         if name == _TASK:
             return lambda sim, ids: self._sequence(sim.game.grammar.task_symbols, scope)(sim, ids)
         alternatives = self._rules.rules.get(name)
         if not alternatives:
-            raise UnsupportedGameError(f"The grammar refers to the rule {name!r}, which it does not have. Use engine='textworld'.")
+            raise cannot_play(f"the grammar refers to the rule {name!r}, which it does not have")
         compiled: list[tuple[Callable[[Simulator, Ids], object] | None, Text]] = []
         for alternative in alternatives:
             condition = compile_test(alternative.condition, scope) if alternative.condition else None
@@ -168,9 +171,13 @@ class Words:
             for condition, words in compiled:
                 if condition is None or condition(sim, ids):
                     return words(sim, ids)
-            raise UnsupportedGameError(f"No alternative of the grammar's rule {name!r} applies in this state. Use engine='textworld'.")
+            raise cannot_play(f"no alternative of the grammar's rule {name!r} applies in this state")
 
         return text
+
+
+def _never_compiled(_sim: Simulator, _ids: Ids) -> str:
+    raise AssertionError("a rule is used before it is compiled")
 
 
 def _nested_conditions(symbols: tuple[Symbol, ...]) -> list[tuple[Predicate, ...]]:
@@ -220,7 +227,7 @@ def _expression(node: ast.expr, scope: Scope) -> Text:
 def _entity(variable: str, attribute: str, scope: Scope) -> Text:
     slots = [slot for slot, (name, _) in enumerate(scope) if name == variable]
     if not slots:
-        raise UnsupportedGameError(f"The grammar uses {variable!r} where nothing is bound to it. Use engine='textworld'.")
+        raise cannot_play(f"the grammar uses {variable!r} where nothing is bound to it")
     slot = slots[-1]
     if attribute == "name":
         return lambda sim, ids: sim.game.names[ids[slot]]
@@ -233,8 +240,8 @@ def _entity(variable: str, attribute: str, scope: Scope) -> Text:
 def compile_condition(condition: tuple[Predicate, ...], scope: Scope) -> tuple[Matches, Scope]:
     """Turn a condition into a function that lists all ways to satisfy it.
 
-    Each way is the tuple of ids for the wider scope that is returned beside it. Ways come in the order of nested loops over sorted facts, and
-    different placeholders never stand for the same entity, as in TextWorld's queries.
+    Each way is the tuple of ids for the wider scope that is returned beside it. Ways come in the order of nested loops
+    over sorted facts, and different placeholders never stand for the same entity, as in TextWorld's queries.
 
     Raises:
         UnsupportedGameError: If a predicate is not known, or is used with other types than it has.
@@ -243,7 +250,9 @@ def compile_condition(condition: tuple[Predicate, ...], scope: Scope) -> tuple[M
     wider = list(scope)
     for predicate in condition:
         _check_predicate(predicate)
-        steps.append((LISTERS[predicate.name], tuple(wider.index(p) if p in wider else None for p in predicate.parameters)))
+        steps.append(
+            (LISTERS[predicate.name], tuple(wider.index(p) if p in wider else None for p in predicate.parameters))
+        )
         wider += [parameter for parameter in predicate.parameters if parameter not in wider]
     if len(steps) == 1 and steps[0][1].count(None) == 1:
         return _one_new(*steps[0]), tuple(wider)
@@ -283,10 +292,12 @@ def compile_test(condition: tuple[Predicate, ...], scope: Scope) -> Callable[[Si
     tests: list[Callable[[Simulator, Ids], object]] = []
     for predicate in condition:
         _check_predicate(predicate)
-        tests.append(_known_fact(LISTERS[predicate.name], tuple(scope.index(parameter) for parameter in predicate.parameters)))
+        tests.append(
+            _known_fact(LISTERS[predicate.name], tuple(scope.index(parameter) for parameter in predicate.parameters))
+        )
     if len(tests) == 1:
         return tests[0]
-    return lambda sim, ids: all([test(sim, ids) for test in tests])
+    return lambda sim, ids: all(test(sim, ids) for test in tests)
 
 
 def _known_fact(lister: Lister, places: tuple[int, ...]) -> Callable[[Simulator, Ids], object]:
@@ -299,6 +310,8 @@ def _known_fact(lister: Lister, places: tuple[int, ...]) -> Callable[[Simulator,
 def _check_predicate(predicate: Predicate) -> None:
     kinds = PREDICATES.get(predicate.name.removeprefix("not_"))
     if predicate.name not in LISTERS or kinds is None:
-        raise UnsupportedGameError(f"The grammar asks for {predicate.name!r}, which the native engine does not know. Use engine='textworld'.")
+        raise cannot_play(f"the grammar asks for {predicate.name!r}, which the native engine does not know")
     if tuple(kind for _, kind in predicate.parameters) != kinds or len(set(predicate.parameters)) != len(kinds):
-        raise UnsupportedGameError(f"The grammar uses {predicate.name!r} with {predicate.parameters}, expected the types {kinds}. Use engine='textworld'.")
+        raise cannot_play(
+            f"the grammar uses {predicate.name!r} with {predicate.parameters}, expected the types {kinds}"
+        )

@@ -1,4 +1,4 @@
-"""The original engine, from the packages `textworld` and `alfworld`, behind the interface of `engine.Simulator`: the reference for every test."""
+"""The original engine, from the packages `textworld` and `alfworld`: the reference for every test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _BOOKKEEPING = ("checked", "examined", "wasinreceptacle", "new-axiom@", "ison", 
 class TextworldEngine:
     """One game played by TextWorld's PDDL engine, with names as ALFWorld shows them.
 
-    A step takes tens of milliseconds, and loading a game about a second. The engine can't go back: `set_state` plays the commands so far again.
+    A step takes tens of milliseconds, and loading a game about a second. The engine can't go back: `set_state` plays
+    the commands so far again.
     """
 
     def __init__(self, data: dict[str, Any] | Path, name: str) -> None:
@@ -31,13 +32,16 @@ class TextworldEngine:
             from textworld.envs.pddl import PddlEnv
         except ImportError as error:
             raise MissingExtraError(
-                f"engine='textworld' needs the packages alfworld, textworld and fast-downward-textworld ({error}). Install them: pip install 'agent-gym[alfworld]'"
+                f"engine='textworld' needs the packages alfworld, textworld and fast-downward-textworld ({error}). "
+                "Install them: pip install 'agent-gym[alfworld]'"
             ) from error
         if isinstance(data, Path):
             try:
                 data = json.loads(data.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise GameFileError(f"{name}: expected a readable JSON game file, got {type(error).__name__}: {error}.") from error
+                raise GameFileError(
+                    f"{name}: expected a readable JSON game file, got {type(error).__name__}: {error}."
+                ) from error
         self._env = AlfredDemangler(PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True)))
         self._env.load(data)
         self._state: Any = None
@@ -66,7 +70,7 @@ class TextworldEngine:
         return bool(self._state.won)
 
     def state_key(self) -> str:
-        """Return a digest of all true facts but bookkeeping. It is as exact as the native engine's key, but not the same text."""
+        """Return a digest of all true facts but bookkeeping: as exact as the native engine's key, but another text."""
         facts = sorted(str(fact) for fact in self._state["_facts"] if not fact.name.startswith(_BOOKKEEPING))
         taken = sorted(str(fact) for fact in self._state["_facts"] if fact.name == "not_inreceptacle")
         return hashlib.sha256("\n".join(facts + taken).encode()).hexdigest()[:32]

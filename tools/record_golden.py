@@ -1,0 +1,53 @@
+"""Record the golden playthrough of a new id or version.
+
+    python tools/record_golden.py OUTPUT ID TASK '{"setting": …}' COMMAND …
+
+Without commands the expert plays. A recorded file belongs to its version for ever; see CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+import agent_gym  # noqa: F401  registers the ids
+from agent_gym import keys
+from agent_gym.core import TextEnv
+
+
+def main() -> None:
+    """Play and write the file."""
+    output, env_id, task, settings, *commands = sys.argv[1:]
+    kwargs: dict[str, Any] = json.loads(settings)
+    env = gym.make(env_id, **kwargs)
+    base = env.unwrapped
+    assert isinstance(base, TextEnv)
+    observation, info = env.reset(options={"task": task})
+    frames: list[dict[str, Any]] = [{"command": None, **_frame(observation, info)}]
+    ended = False
+    while not ended and (commands or len(sys.argv) == 5):
+        command = commands.pop(0) if commands else base.expert_action()
+        observation, reward, terminated, truncated, info = env.step(command)
+        outcome = {"reward": reward, "terminated": terminated, "truncated": truncated}
+        frames.append({"command": command, **_frame(observation, info), **outcome})
+        ended = terminated or truncated
+    golden = {"id": env_id, "kwargs": kwargs, "task": task, "frames": frames}
+    Path(output).write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{len(frames) - 1} steps, success: {info[keys.SUCCESS]}")
+
+
+def _frame(observation: str, info: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "observation": observation,
+        "admissible": list(info[keys.ADMISSIBLE_ACTIONS]),
+        "valid": info[keys.ACTION_VALID],
+        "state_key": info[keys.STATE_KEY],
+    }
+
+
+if __name__ == "__main__":
+    main()
