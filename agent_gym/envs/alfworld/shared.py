@@ -1,7 +1,7 @@
 """What all simulators of one game share: its words, its commands, and what can change the future.
 
-A game has hundreds of possible commands, and a command's text never changes, so each is worded once per game and kept here, however many
-simulators play the game.
+A game has hundreds of possible commands, and a command's text never changes, so each is worded once per game and kept
+here, however many simulators play the game.
 """
 
 from __future__ import annotations
