@@ -70,4 +70,11 @@ def test_wheel_alone_plays_in_an_empty_environment(wheel: Path, root: Path, tmp_
     assert Path(where).is_relative_to(tmp_path)
     assert success == "True"
     assert absent == ["torch", "transformers", "textworld", "alfworld"]
-    assert "AgentGym/ALFWorld-v0" in run([scripts / "agent-gym", "list"], cwd=tmp_path)
+
+    # A folder of the user's with the name of one of ours hides ours from a script beside it, but not from the command,
+    # and `agent_gym` needs neither.
+    mine = tmp_path / "project" / "trainers"
+    mine.mkdir(parents=True)
+    (mine / "__init__.py").write_text("raise RuntimeError('not yours')\n", encoding="utf-8")
+    assert "AgentGym/ALFWorld-v0" in run([scripts / "agent-gym", "list"], cwd=mine.parent)
+    assert "True" in run([scripts / "python", "-c", PLAY], cwd=mine.parent)
