@@ -9,6 +9,7 @@ Exit status: 0 for success, 2 for a mistake in what was asked for, 130 after Ctr
 
 import difflib
 import functools
+import importlib
 import json
 import os
 import sys
@@ -173,13 +174,24 @@ _DESCRIPTION = "Gymnasium environments for language-model agents: see them, play
 
 
 def make_env(env_id: str, settings: dict[str, Any], record: str | None = None) -> "gym.Env[str, str]":
-    """Make one environment, which records its episodes if a file is named; worker processes call this too."""
+    """Make one environment, which records its episodes if a file is named; worker processes call this too.
+
+    Raises:
+        BadOptionError: If a setting has a value of the wrong type, or observations and actions are not text.
+    """
     import gymnasium as gym
 
     import agent_gym  # noqa: F401  registers the ids
+    from agent_gym.errors import BadOptionError
     from wrappers import RecordEpisodes
 
-    env: gym.Env[str, str] = gym.make(env_id, disable_env_checker=True, **settings)
+    try:
+        env: gym.Env[str, str] = gym.make(env_id, **{"disable_env_checker": True} | settings)
+    except TypeError as error:
+        raise BadOptionError(f"{env_id} can't be made with the settings {settings}: {error}.") from error
+    for what, space in (("observations", env.observation_space), ("actions", env.action_space)):
+        if not isinstance(space, gym.spaces.Text):
+            raise BadOptionError(f"{env_id} is no text environment: expected {what} in a Text space, got {space}.")
     return env if record is None else RecordEpisodes(env, record)
 
 
@@ -213,10 +225,16 @@ def _check_id(env_id: str) -> None:
     from agent_gym.errors import BadOptionError
     from agent_gym.registration import IDS
 
-    if ":" in env_id or env_id in gym.registry:
+    module, _, name = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise BadOptionError(f"the module before ':' in {env_id!r} must be importable: {error}.") from error
+    if name in gym.registry:
         return
     by_name = {known.partition("/")[2].lower(): known for known in IDS}
-    asked = env_id.rpartition("/")[2].lower()
+    asked = name.rpartition("/")[2].lower()
     near = [known for name, known in by_name.items() if asked and asked in name]
     close = difflib.get_close_matches(asked, by_name, n=1, cutoff=0.5)
     meant = near[:1] or [by_name[name] for name in close]

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -50,6 +51,29 @@ def test_play_from_a_pipe(root, tmp_path):
     assert "You are not carrying anything.\n> /quit\nLeft after 1 step" in done.stdout
     [episode] = [json.loads(line) for line in path.read_text().splitlines()]
     assert [step["action"] for step in episode["steps"]] == ["inventory"]
+
+
+def test_play_in_a_terminal_completes_commands(root):
+    parent, child = pty.openpty()
+    words = [*PROGRAM, "play", ALFWORLD, "--seed", "3"]
+    with subprocess.Popen(words, cwd=root, stdin=child, stdout=child, stderr=child) as process:
+        os.close(child)
+        os.write(parent, b"inv\t\n?\n/quit\n")
+        shown = b""
+        while chunk := read_terminal(parent):
+            shown += chunk
+        os.close(parent)
+    assert process.returncode == 0
+    assert b"You are not carrying anything." in shown
+    assert b"go to toilet 1" in shown
+    assert b"Left after 1 step" in shown
+
+
+def read_terminal(descriptor):
+    try:
+        return os.read(descriptor, 10_000)
+    except OSError:  # Linux says so when the other side has gone
+        return b""
 
 
 def test_play_a_named_task_with_settings(capsys, monkeypatch):
@@ -120,6 +144,10 @@ def test_rollout_interrupted_reports_what_was_finished(root):
         (["play", ALFWORLD, "--env", "engin=native"], "has no setting 'engin'"),
         (["play", ALFWORLD, "--env", "engine=nativ"], "Did you mean 'native'?"),
         (["play", ALFWORLD, "--env", "engine"], "--env takes NAME=VALUE, such as engine=textworld, got 'engine'."),
+        (["play", ALFWORLD, "--env", "max_episode_steps=many"], "can't be made with the settings"),
+        (["play", "CartPole-v1"], "is no text environment: expected observations in a Text space, got Box("),
+        (["play", "no_such_module:Chess-v0"], "the module before ':' in 'no_such_module:Chess-v0' must be importable"),
+        (["play", "agent_gym:Chess-v0"], "there is no environment 'agent_gym:Chess-v0'."),
         (["play", ALFWORLD, "--output", "/"], "must be a file that can be written"),
         (["rollout", ALFWORLD, "--episodes", "0"], "episodes must be 1 or more, got 0."),
         (["rollout", ALFWORLD, "--workers", "0"], "workers must be 1 or more, got 0."),
