@@ -15,6 +15,10 @@ def published_games() -> Path | None:
     return directory if (directory / "json_2.1.1").is_dir() else None
 
 
+PUBLISHED_GAMES = published_games()
+"""Looked up before any test runs, since tests change the environment variable."""
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""
@@ -24,7 +28,6 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def alfworld_data() -> Path:
     """The directory of published games, in the benchmark's layout; without it the test is skipped."""
-    directory = published_games()
-    if directory is None:
+    if PUBLISHED_GAMES is None:
         pytest.skip("needs the published ALFWorld games: set ALFWORLD_DATA to the directory that holds json_2.1.1")
-    return directory
+    return PUBLISHED_GAMES
