@@ -24,7 +24,7 @@ ifneq ($(SIBLING_DATA),)
 export ALFWORLD_DATA ?= $(SIBLING_DATA)
 endif
 
-.PHONY: help train test lint types imports unit evidence bench differential clean
+.PHONY: help train test lint types imports unit evidence bench statistics differential clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ evidence: $(VENV)/train.stamp ## three seeds of GiGPO, GRPO and cloning alone: t
 
 bench: $(VENV)/dev.stamp ## speed beside the original engine: the figures in docs/
 	$(BIN)/python benchmarks/bench_alfworld.py $(ARGS)
+
+statistics: $(VENV)/dev.stamp ## generated games beside the published ones: the tables in docs/
+	$(BIN)/python -m benchmarks.alfworld_statistics $(ARGS)
 
 differential: $(VENV)/dev.stamp ## every published game, step by step against the original engine (most of an hour)
 	$(BIN)/python benchmarks/differential.py $(ARGS)
