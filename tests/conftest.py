@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,18 @@ def published_games() -> Path | None:
 
 
 PUBLISHED_GAMES = published_games()
-"""Looked up before any test runs, since tests change the environment variable."""
+"""Looked up before any test runs, since none of them sees the variable."""
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_games() -> Iterator[None]:
+    """Tests see published games only where they ask for them: the same result in every shell.
+
+    It also undoes what importing the `alfworld` package does, which is to set the variable to a folder in HOME.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ALFWORLD_DATA", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
