@@ -13,6 +13,7 @@ Everything is frozen: a shaper that changes rewards makes new objects (`dataclas
 log-probabilities are kept exactly as they were sampled; nothing is ever tokenised a second time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,12 @@ class Turn:
     """The environment's verdict: the command was understood and admissible."""
     format_valid: bool = True
     """The parser's verdict: the answer carried a command at all."""
+    observation: str = ""
+    """What the environment had said when the completion was sampled."""
+    answer: str = ""
+    """The completion as text, as the environment was given it."""
+    messages: tuple[Mapping[str, str], ...] = ()
+    """Chat messages that were rendered for this turn: the whole prompt, or what was new in a conversation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +78,10 @@ class Episode:
     score: float = 0.0
     """Between 0 and 1, as the environment reports it; not what is optimised (that is the rewards)."""
     seed: int | None = None
+    kind: str | None = None
+    """Type of the task, where the environment tells one."""
+    error: str = ""
+    """What went wrong, in one line, where the status is "failed"."""
 
     @property
     def rewards(self) -> NDArray[np.float64]:
