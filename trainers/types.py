@@ -20,8 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Finish = Literal["stop", "length"]
-"""How a completion ended: with the end-of-answer token, or cut off at the token limit."""
+Finish = Literal["stop", "length", "overflow"]
+"""How a completion ended: with the end of the answer, cut off at a limit, or not begun (no room for it)."""
 
 Status = Literal["finished", "cut", "failed"]
 """How an episode ended: by the environment's own rules, by a limit on steps or context, or by an error."""

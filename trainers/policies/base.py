@@ -1,0 +1,126 @@
+"""What the loop asks of a policy: token ids in, exactly sampled token ids and log-probabilities out.
+
+    codec = policy.codec
+    request = Request(prompt_ids=codec.start(messages), sampling=Sampling(), seed=7, session=0)
+    [completion] = policy.complete([request])
+    answer = codec.decode(completion.token_ids)
+    ...                                             # the environment replies with new messages
+    more = codec.extend(new_messages, codec.ended(completion.token_ids))
+    request = Request(prompt_ids=more, sampling=Sampling(), seed=8, session=0)       # only what is new
+    ...
+    policy.release([0])                             # at the end of the episode
+
+In step context there are no sessions, and every request carries its whole prompt. In both contexts the ids that were
+sampled are the ids that are learned from; text is made from ids, never ids from an answer's text.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent_gym.errors import AgentGymError
+from agent_gym.vector import Frame
+from trainers.types import Completion
+
+
+class ModelError(AgentGymError, ValueError):
+    """A model directory, a tokenizer or an adapter is not what a policy can be made of."""
+
+
+Messages = Sequence[Mapping[str, str]]
+"""Chat messages, each with `"role"` and `"content"`, as environments give them in `info["messages"]`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How tokens are drawn. There is no top-k or top-p: what is learned from must be the model's own distribution."""
+
+    temperature: float = 1.0
+    """Divides the logits. 0 takes the most likely token; log-probabilities are then those at temperature 1."""
+    max_new_tokens: int = 64
+    """Tokens of an answer, the end-of-answer token included."""
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer. The tokens up to and including the one that completes such a string are kept."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be sampled with."""
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature must be 0 (greedy) or a positive number, got {self.temperature}.")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}.")
+        if isinstance(self.stop, str) or "" in self.stop:
+            raise ValueError(f"stop must be a tuple of strings that are not empty, got {self.stop!r}.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One answer that is wanted."""
+
+    prompt_ids: tuple[int, ...]
+    """Without a session the whole prompt; with one, what is new since the session's last completion."""
+    sampling: Sampling
+    seed: int
+    """Starts this answer's own random stream, so that a draw never depends on what else is in the batch. 0 or more."""
+    session: int | None = None
+    """Names a conversation whose tokens the policy remembers until `release`; the first request with it starts it."""
+    frame: Frame | None = None
+    """What the environment last gave back, for policies that look at it instead of at the prompt."""
+
+
+class Codec(Protocol):
+    """Translates between chat messages and token ids."""
+
+    end_ids: frozenset[int]
+    """Ids that end an answer."""
+
+    def start(self, messages: Messages) -> tuple[int, ...]:
+        """Return the ids of a whole prompt, up to where the answer begins."""
+
+    def extend(self, messages: Messages, ended: bool) -> tuple[int, ...]:
+        """Return the ids between a sampled answer and the next one: the new messages and what frames them.
+
+        Args:
+            messages: What is new since the answer; the answer itself is not among them.
+            ended: Whether the answer's last id ended it (see `ended`). If it was cut off, the ids begin by ending it.
+        """
+
+    def ended(self, token_ids: Sequence[int]) -> bool:
+        """Whether the ids of an answer close with one of `end_ids`."""
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of an answer, without special tokens."""
+
+    def encode_answer(self, text: str) -> tuple[int, ...]:
+        """Return the ids of an answer that was written down, the end included. For demonstrations only."""
+
+    def check_prefix(self) -> None:
+        """Refuse to be used for conversations if an answer looks different to the model once a later turn follows it.
+
+        Raises:
+            ModelError: If so.
+        """
+
+
+class Policy(Protocol):
+    """Answers prompts."""
+
+    codec: Codec
+    context_limit: int
+    """Most tokens that a prompt and its answer (in a session: the conversation so far) may have together."""
+    needs_expert: bool
+    """Whether `request.frame.info["expert_action"]` must hold the expert's command for the state."""
+    tokens_processed: int
+    """Token positions that went through the model so far, prompts and answers; padding is not counted."""
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer every request; one completion per request, in the order given.
+
+        A request that leaves no room for a single token within `context_limit` comes back with no tokens and
+        `finish="overflow"`; its session stays as it was before. Where there is room for some, the answer is cut there.
+
+        Raises:
+            ValueError: If two requests name the same session, or a prompt that starts a context is empty.
+        """
+
+    def release(self, sessions: Iterable[int]) -> None:
+        """Forget conversations. Sessions that are not known are passed over."""
