@@ -1,0 +1,311 @@
+"""Play groups of episodes: every member of a group starts from the same state, and only live episodes cost tokens.
+
+Episodes wait in a queue, group by group. Each round of the loop
+
+    fill    every free slot starts the next episode of the queue
+    ask     one completion for every live episode, all in one batch
+    step    every live episode's environment, with the text of its completion
+
+so that the batch stays full until the queue is empty, and an episode that has ended is neither generated for nor
+stepped. What an episode draws comes from one random stream per turn, numbered by group, member and turn: the outcome
+does not depend on how many slots there are or who sits in which.
+
+An episode that goes wrong is data: it ends as "failed" (an error in the environment) or "cut" (a limit on turns or on
+the context), with its turns so far. Mistakes in what was asked for, such as an unknown task, are raised.
+"""
+
+import hashlib
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from agent_gym import Frame, LocalSlots, SlotEnv, TextEnv, keys
+from agent_gym.errors import (
+    BadOptionError,
+    DataNotFoundError,
+    MissingExtraError,
+    UnknownSplitError,
+    UnknownTaskError,
+)
+from trainers.policies.base import Policy, Request, Sampling
+from trainers.samples import Context
+from trainers.types import Completion, Episode, Group, Status, Turn
+
+_MISTAKES = (BadOptionError, DataNotFoundError, MissingExtraError, UnknownSplitError, UnknownTaskError)
+"""Errors that every episode would meet: the request is wrong, not the episode."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutStats:
+    """What playing cost. Adding two gives the cost of both."""
+
+    episodes: int = 0
+    turns: int = 0
+    generated_tokens: int = 0
+    """Tokens that the policy sampled."""
+    prompt_tokens: int = 0
+    """Tokens that it read: whole prompts in step context, only what was new in a conversation."""
+    wasted_tokens: int = 0
+    """Sampled tokens that ended up in no turn, counted and not assumed: 0 unless an environment raised an error."""
+    answers_cut: int = 0
+    """Answers that met the limit on new tokens."""
+    generation_s: float = 0.0
+    environment_s: float = 0.0
+
+    def __add__(self, other: "RolloutStats") -> "RolloutStats":
+        """Add field by field."""
+        sums = {name.name: getattr(self, name.name) + getattr(other, name.name) for name in fields(RolloutStats)}
+        return RolloutStats(**sums)
+
+
+def play(
+    policy: Policy,
+    env: SlotEnv,
+    tasks: Sequence[str],
+    *,
+    group_size: int,
+    sampling: Sampling,
+    context: Context,
+    seed: int,
+    first_group: int = 0,
+    max_turns: int | None = None,
+    on_episode: Callable[[str, int, Episode], None] | None = None,
+) -> tuple[list[Group], RolloutStats]:
+    """Play `group_size` episodes of each task.
+
+    Args:
+        policy: Gives the answers.
+        env: Environments whose `info` holds chat messages rendered for `context`.
+        tasks: One task per group; a task named twice makes two groups.
+        group_size: Episodes per group.
+        sampling: How answers are drawn.
+        context: What a prompt holds.
+        seed: Of everything drawn; the same seed gives the same episodes.
+        first_group: Number of the first group in the random streams, for a caller that plays a part of all groups.
+        max_turns: Limit on an episode's turns beside the environment's own.
+        on_episode: Called with task, member and episode whenever one ends.
+
+    Returns:
+        One group per task, in the order of `tasks`, and the cost.
+
+    Raises:
+        BadOptionError: If the environment renders no messages, or the request is otherwise wrong.
+    """
+    if group_size < 1:
+        raise BadOptionError(f"group_size must be 1 or more, got {group_size}.")
+    table = _Table(policy, env, context, sampling, seed, first_group, max_turns)
+    queue = deque((group, member) for group in range(len(tasks)) for member in range(group_size))
+    ended: dict[tuple[int, int], Episode] = {}
+    try:
+        while queue or table.live:
+            while queue and table.free:
+                group, member = queue.popleft()
+                table.start(group, member, tasks[group])
+            table.play_turn()
+            for seat in table.clear():
+                ended[seat.group, seat.member] = seat.episode()
+                if on_episode is not None:
+                    on_episode(seat.task, seat.member, ended[seat.group, seat.member])
+    finally:
+        table.leave()
+    groups = [
+        Group(task=task, episodes=tuple(ended[group, member] for member in range(group_size)))
+        for group, task in enumerate(tasks)
+    ]
+    return groups, table.stats(ended.values())
+
+
+@dataclass(kw_only=True, slots=True)
+class _Seat:
+    """A live episode and the slot that it sits in."""
+
+    slot: int
+    group: int
+    member: int
+    task: str
+    seed: int
+    session: int | None
+    frame: Frame | None = None
+    turns: list[Turn] = field(default_factory=list)
+    status: Status | None = None
+    kind: str | None = None
+    error: str = ""
+
+    def episode(self) -> Episode:
+        info = self.frame.info if self.frame else {}
+        return Episode(
+            turns=tuple(self.turns),
+            status=self.status or "failed",
+            success=bool(info.get(keys.SUCCESS, False)),
+            score=float(info.get(keys.SCORE, info.get(keys.SUCCESS, 0.0))),
+            seed=self.seed,
+            kind=self.kind,
+            error=self.error,
+        )
+
+
+class _Table:
+    """The live episodes, and the one turn that all of them play together."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        env: SlotEnv,
+        context: Context,
+        sampling: Sampling,
+        seed: int,
+        first_group: int,
+        max_turns: int | None,
+    ) -> None:
+        self.policy, self.env, self.context, self.sampling = policy, env, context, sampling
+        self.seed, self.first_group, self.max_turns = seed, first_group, max_turns
+        self.free = list(range(env.num_slots))[::-1]
+        self.live: list[_Seat] = []
+        self._sessions = 0
+        self._sampled = self._read = self._cut = 0
+        self._generation_s = self._environment_s = 0.0
+
+    def start(self, group: int, member: int, task: str) -> None:
+        """Seat the next episode; all members of a group start with the same seed."""
+        seed = stream(self.seed, self.first_group + group) % 2**31
+        session = None
+        if self.context == "conversation":
+            session, self._sessions = self._sessions, self._sessions + 1
+        seat = _Seat(slot=self.free.pop(), group=group, member=member, task=task, seed=seed, session=session)
+        self.live.append(seat)
+        began = time.perf_counter()
+        self._take(seat, _guarded(self.env.start, [seat.slot], [task], [seed]))
+        self._environment_s += time.perf_counter() - began
+        seat.kind = seat.frame.info.get("task_type") if seat.frame else None
+
+    def play_turn(self) -> None:
+        """Ask for one answer per live episode and step its environment with it."""
+        seats = [seat for seat in self.live if seat.status is None]
+        began = time.perf_counter()
+        requests = [self._request(seat) for seat in seats]
+        completions = self.policy.complete(requests) if requests else []
+        answers = [self.policy.codec.decode(completion.token_ids) for completion in completions]
+        asked = time.perf_counter()
+        self._step(seats, completions, answers)
+        self._generation_s += asked - began
+        self._environment_s += time.perf_counter() - asked
+
+    def clear(self) -> list[_Seat]:
+        """Take out the episodes that have ended, and free what they held."""
+        ended = [seat for seat in self.live if seat.status is not None]
+        self.live = [seat for seat in self.live if seat.status is None]
+        self.free += [seat.slot for seat in ended]
+        self.policy.release([seat.session for seat in ended if seat.session is not None])
+        return ended
+
+    def leave(self) -> None:
+        """Free the sessions of episodes that were interrupted."""
+        self.policy.release([seat.session for seat in self.live if seat.session is not None])
+
+    def stats(self, episodes: Collection[Episode]) -> RolloutStats:
+        """Add up what was played."""
+        turns = [turn for episode in episodes for turn in episode.turns]
+        return RolloutStats(
+            episodes=len(episodes),
+            turns=len(turns),
+            generated_tokens=self._sampled,
+            prompt_tokens=self._read,
+            wasted_tokens=self._sampled - sum(len(turn.completion.token_ids) for turn in turns),
+            answers_cut=self._cut,
+            generation_s=self._generation_s,
+            environment_s=self._environment_s,
+        )
+
+    def _request(self, seat: _Seat) -> Request:
+        assert seat.frame is not None, "only seats with a frame are live"
+        messages = seat.frame.info.get(keys.MESSAGES)
+        if messages is None:
+            raise BadOptionError(
+                f"expected chat messages in info[{keys.MESSAGES!r}], got an environment that renders none: "
+                "wrap it with wrappers.wrap_for_llm, or make it with wrappers.make_llm_vec."
+            )
+        codec = self.policy.codec
+        if self.context == "step" or not seat.turns:
+            ids = codec.start(messages)
+        else:
+            ids = codec.extend(messages, codec.ended(seat.turns[-1].completion.token_ids))
+        frame = seat.frame
+        if self.policy.needs_expert:
+            frame = frame._replace(info=frame.info | {"expert_action": expert_action(self.env, seat.slot)})
+        number = stream(self.seed, self.first_group + seat.group, seat.member, len(seat.turns))
+        return Request(prompt_ids=ids, sampling=self.sampling, seed=number, session=seat.session, frame=frame)
+
+    def _step(self, seats: Sequence[_Seat], completions: Sequence[Completion], answers: Sequence[str]) -> None:
+        for seat, completion, answer in zip(seats, completions, answers, strict=True):
+            self._sampled += len(completion.token_ids)
+            self._cut += completion.finish == "length"
+            if completion.finish == "overflow":
+                seat.status = "cut"
+                continue
+            self._read += len(completion.prompt_ids)
+            before = seat.frame
+            assert before is not None, "only seats with a frame are live"
+            self._take(seat, _guarded(self.env.step, [seat.slot], [answer]))
+            if seat.frame is before or seat.frame is None:  # the environment raised an error
+                continue
+            seat.turns.append(_turn(completion, before, seat.frame, answer))
+            if seat.status is None and len(seat.turns) == self.max_turns:
+                seat.status = "cut"
+
+    def _take(self, seat: _Seat, result: Frame | str) -> None:
+        """Take in a frame, or the error that came in its place."""
+        if isinstance(result, str):
+            seat.status, seat.error = "failed", result
+            return
+        seat.frame = result
+        if result.terminated:
+            seat.status = "finished"
+        elif result.truncated:
+            seat.status = "cut"
+
+
+def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> Turn:
+    return Turn(
+        completion=completion,
+        # The bare observation is a poor key, but the only one where an environment has none.
+        state_key=str(before.info.get(keys.STATE_KEY, before.observation)),
+        reward=after.reward,
+        action_valid=bool(after.info.get(keys.ACTION_VALID, True)),
+        format_valid=bool(after.info.get(keys.FORMAT_VALID, True)),
+        observation=before.observation,
+        answer=answer,
+        messages=tuple(before.info[keys.MESSAGES]),
+    )
+
+
+def _guarded(call: Callable[..., list[Frame]], *request: Any) -> Frame | str:
+    """Return the frame of a request for one slot, or in one line the error that the environment raised."""
+    try:
+        return call(*request)[0]
+    except _MISTAKES:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever an environment raises ends its own episode and no other
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def expert_action(env: SlotEnv, slot: int) -> str:
+    """Return what the environment's expert would do in a slot.
+
+    Raises:
+        BadOptionError: If the environment has no expert, or is not in this process.
+    """
+    base = env.envs[slot].unwrapped if isinstance(env, LocalSlots) else env
+    if not isinstance(base, TextEnv):
+        raise BadOptionError(
+            f"expected environments with an expert in this process (TextEnv), got {type(base).__name__}."
+        )
+    return base.expert_action()
+
+
+def stream(*numbers: int) -> int:
+    """Return the number of a random stream that belongs to these numbers alone, from 0 to 2⁶³ − 1."""
+    packed = struct.pack(f"<{len(numbers)}q", *numbers)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1
