@@ -1,0 +1,394 @@
+"""The learner: from samples to a step of the weights.
+
+One update is `epochs` passes over the samples in `minibatches` optimiser steps each. A step's mini-batch is cut into
+micro-batches that fit into memory, whose gradients add up to that of the whole:
+
+    samples -> mini-batches (a shuffle, one optimiser step each) -> micro-batches (by length, at most 10 % padding)
+
+Every term is divided by counts over the whole mini-batch, on all ranks, before anything is summed. So neither the size
+of a micro-batch nor the number of ranks changes the result, but for rounding.
+"""
+
+import copy
+import itertools
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainers.checkpoint import State
+from trainers.logprobs import Batch, action_logprobs, make_batch, token_logprobs
+from trainers.losses.aggregate import token_weights
+from trainers.losses.kl import kl_estimate
+from trainers.losses.ppo import clipped_loss, importance_weights
+from trainers.parallel import Ranks
+from trainers.samples import Sample, split_by_tokens
+from trainers.settings import Aggregation, LearnerSettings, LossSettings
+
+__all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
+
+Key = tuple[int, int, int]
+Measured = dict[str, Tensor]
+"""Values for the metrics: one per action token, or what is to be added up as it is; of a name in _max the maximum."""
+MicroLoss = Callable[[Sequence[Sample], Batch, float], tuple[Tensor, Measured]]
+"""Loss of a micro-batch, given the count over the whole batch that it is divided by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is computed once per update, before the weights move: log-probabilities by sample."""
+
+    old: dict[Key, Tensor]
+    reference: dict[Key, Tensor]
+
+
+class Learner:
+    """Moves a model's weights; owns the optimiser and the schedule, and the reference model if the loss needs one.
+
+    The model may be shared with a policy that samples from it: weights change in place, and outside of a call it is in
+    evaluation mode (there is no dropout in learning either: the ratio would compare two different models).
+
+    Args:
+        model: A causal language model of transformers, or a peft model around one. The weights that are trained should
+            be float32: in bfloat16 small steps are lost to rounding.
+        settings: Of the optimiser.
+        loss: What `update` minimises.
+        temperature: Of the sampling that the samples come from.
+        total_updates: Calls to `update` in the whole run; a falling schedule ends there.
+        ranks: The processes among which the batch is shared. Each calls the same methods with its own samples.
+        reference: What the KL divergence is taken to. By default the model as it is given here: a peft model with its
+            adapter switched off, or a frozen copy. So build the learner before loading a checkpoint into the model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: LearnerSettings | None = None,
+        loss: LossSettings | None = None,
+        *,
+        temperature: float = 1.0,
+        total_updates: int = 1,
+        ranks: Ranks | None = None,
+        reference: nn.Module | None = None,
+    ) -> None:
+        if not temperature > 0:
+            raise ValueError(f"expected a sampling temperature above 0 to learn from, got {temperature}")
+        self.model = model.eval()
+        self.settings = settings or LearnerSettings()
+        self.loss = loss or LossSettings()
+        self.temperature = temperature
+        self.ranks = ranks or Ranks()
+        self.step = 0  # optimiser steps taken
+        self.updates = 0
+        self._total_steps = total_updates * self.settings.epochs * self.settings.minibatches
+        self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        if not self._trained:
+            raise ValueError("expected a model with weights to train, got one in which all are frozen")
+        self.device = next(iter(self._trained.values())).device
+        self.ranks.broadcast(model.state_dict().values())
+        # Adapters hold their own reference: the base under them.
+        self._adapter_is_off = getattr(model, "disable_adapter", None) if reference is None else None
+        if self.loss.kl_weight and self._adapter_is_off is None:
+            reference = copy.deepcopy(model) if reference is None else reference
+            self._reference: nn.Module | None = reference.eval().requires_grad_(False)
+        else:
+            self._reference = model if self.loss.kl_weight else None
+        self._autocast = self._choose_precision()
+        self._optimiser = torch.optim.AdamW(
+            self._trained.values(),
+            lr=self.settings.learning_rate,
+            betas=self.settings.betas,
+            weight_decay=self.settings.weight_decay,
+        )
+
+    # -- what is called ------------------------------------------------------------------------------------------------
+
+    def update(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Learn from what was played; returns metrics over all ranks, the means over action tokens.
+
+        `kl` is to the reference model, `old_kl` and `ratio_max` compare with the policy before the update, and
+        `sampler_difference` is |log-probability of the learner − of the sampler| for the same weights: rounding, or a
+        mistake. Without a single action token on any rank nothing happens, and only counts are returned.
+
+        Raises:
+            FloatingPointError: If a gradient is not finite. The weights are then as before that step.
+        """
+        # With one step, the policy before the update is the one whose log-probabilities the step computes anyway.
+        one_step = self.settings.minibatches * self.settings.epochs == 1
+        old = {} if one_step else self._all_logprobs(self.model, samples)
+        known = _Known(old, self._reference_logprobs(samples))
+
+        def micro_loss(part: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
+            return self._policy_loss(part, batch, total, known)
+
+        metrics = self._learn(samples, micro_loss, self.loss.aggregation)
+        self.updates += 1
+        return metrics
+
+    def supervised(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Imitate: raise the likelihood of the action tokens, each by its advantage (1 in a demonstration).
+
+        Returns and raises like `update`, and counts as one. No temperature, no clipping, no reference: those belong to
+        tokens that the model itself has drawn.
+        """
+
+        def micro_loss(_: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
+            logprobs_n, entropy_n = action_logprobs(self.model, batch)
+            weights_n = token_weights(batch.row_n, batch.actions_per_row_b, "token-mean", total)
+            loss = -(weights_n * batch.advantages_n * logprobs_n).sum()
+            return loss, {"entropy": entropy_n}
+
+        metrics = self._learn(samples, micro_loss, "token-mean")
+        self.updates += 1
+        return metrics
+
+    def logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
+        """Log-probabilities of each sample's action tokens at the sampling temperature, on the CPU, shape (N,) each."""
+        found = self._all_logprobs(self.model, samples)
+        return [found[sample.key] for sample in samples]
+
+    def state(self) -> State:
+        """What a checkpoint keeps besides the weights: the optimiser's averages by the weights' names, and counts."""
+        tensors = {
+            f"optimiser.{name}.{key}": value
+            for name, parameter in self._trained.items()
+            for key, value in self._optimiser.state.get(parameter, {}).items()
+        }
+        return State(tensors=tensors, values={"step": self.step, "updates": self.updates})
+
+    def load_state(self, state: State) -> None:
+        """Continue where `state` was taken. The weights are loaded apart, see `trainers.checkpoint.load_weights`.
+
+        Raises:
+            ValueError: If the state belongs to another model.
+        """
+        expected = {f"optimiser.{name}.{key}" for name in self._trained for key in ("step", "exp_avg", "exp_avg_sq")}
+        mine = {name: tensor for name, tensor in state.tensors.items() if name.startswith("optimiser.")}
+        if mine and mine.keys() != expected:
+            odd = sorted(expected.symmetric_difference(mine))
+            raise ValueError(f"expected the optimiser's state for this model, got one that differs in {odd[:3]} ...")
+        for name, parameter in self._trained.items() if mine else ():
+            at = {key: mine[f"optimiser.{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
+            self._optimiser.state[parameter] = {
+                key: value if key == "step" else value.to(parameter) for key, value in at.items()
+            }
+        self.step = state.values["step"]
+        self.updates = state.values["updates"]
+
+    # -- one optimiser step --------------------------------------------------------------------------------------------
+
+    def _learn(self, samples: Sequence[Sample], micro_loss: MicroLoss, aggregation: Aggregation) -> dict[str, float]:
+        started = time.perf_counter()
+        totals = _Totals()
+        with self._checkpointing():
+            for minibatch in self._minibatches(samples):
+                actions = float(sum(int(sample.action_mask.sum()) for sample in minibatch))
+                whole = self.ranks.sums({"action_tokens": actions, "samples": float(len(minibatch))})
+                if not whole["action_tokens"]:
+                    continue
+                total = whole["action_tokens" if aggregation == "token-mean" else "samples"]
+                self._optimiser.zero_grad(set_to_none=True)
+                for part in split_by_tokens(minibatch, self.settings.tokens_per_micro_batch):
+                    batch = make_batch(part, self.device)
+                    with self._autocast():
+                        loss, measured = micro_loss(part, batch, total)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    totals.add(batch, loss, measured)
+                totals.rate = self.settings.rate_at(self.step, self._total_steps)
+                totals.grad_norms.append(self._take_step(totals.rate))
+        return totals.summary(self.ranks, time.perf_counter() - started)
+
+    def _minibatches(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+        """This rank's part of each mini-batch; the shuffle is of the whole batch, so ranks do not change it."""
+        keys = sorted(key for theirs in self.ranks.gather([sample.key for sample in samples]) for key in theirs)
+        if len(set(keys)) < len(keys):
+            twice = next(key for key, after in itertools.pairwise(keys) if key == after)
+            raise ValueError(
+                f"expected samples of different origins, got (group, episode, turn) {twice} twice: build the "
+                "samples of a batch in one call, and pass `first_group` where ranks build parts of it"
+            )
+        for epoch in range(self.settings.epochs):
+            order = np.random.default_rng((self.settings.seed, self.updates, epoch)).permutation(len(keys))
+            for chunk in np.array_split(order, self.settings.minibatches):
+                chosen = {keys[number] for number in chunk}
+                yield [sample for sample in samples if sample.key in chosen]
+
+    def _take_step(self, rate: float) -> float:
+        """Add up the gradients of all ranks, clip them, move the weights; returns the norm before clipping."""
+        parameters = list(self._trained.values())
+        for parameter in parameters:
+            if parameter.grad is None:  # no micro-batch here, or a weight that nothing used
+                parameter.grad = torch.zeros_like(parameter)
+        self.ranks.sum_gradients(parameters)
+        norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm))
+        if not np.isfinite(norm):
+            self._optimiser.zero_grad(set_to_none=True)
+            raise FloatingPointError(
+                f"the gradient of optimiser step {self.step} has norm {norm}; the weights are as before it: look for "
+                "infinite advantages, or lower the learning rate"
+            )
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self.step += 1
+        return norm
+
+    def _policy_loss(
+        self, samples: Sequence[Sample], batch: Batch, total: float, known: _Known
+    ) -> tuple[Tensor, Measured]:
+        """Clipped surrogate + β·KL − weight·entropy of a micro-batch, every token weighed by the aggregation."""
+        loss = self.loss
+        logprobs_n, entropy_n = action_logprobs(
+            self.model, batch, self.temperature, entropy_gradient=loss.entropy_weight != 0
+        )
+        # The policy before this update as the learner computes it, and as the sampler did.
+        learner_n = _gather(known.old, samples, self.device) if known.old else logprobs_n.detach()
+        sampler_n = batch.old_logprobs_n
+        old_n = sampler_n if loss.importance_cap is None else learner_n
+        weights_n = token_weights(batch.row_n, batch.actions_per_row_b, loss.aggregation, total)
+        clipped = clipped_loss(
+            logprobs_n,
+            old_n,
+            batch.advantages_n,
+            clip_low=loss.clip_low,
+            clip_high=loss.clip_high,
+            dual_clip=loss.dual_clip,
+        )
+        log_ratio_n = (logprobs_n - old_n).detach()
+        difference_n = (learner_n - sampler_n).abs()
+        measured = {
+            "entropy": entropy_n,
+            "clip_fraction": clipped.clipped_n,
+            "old_kl": torch.expm1(log_ratio_n) - log_ratio_n,
+            "ratio_max": clipped.ratio_n.max(),
+            "sampler_difference": difference_n,
+            "sampler_difference_max": difference_n.max(),
+        }
+        per_token_n = clipped.loss_n
+        if loss.importance_cap is not None:
+            importance_n = importance_weights(learner_n, sampler_n, loss.importance_cap)
+            per_token_n = per_token_n * importance_n
+            measured |= {"importance_weight": importance_n, "importance_capped": importance_n >= loss.importance_cap}
+        policy_loss = (weights_n * per_token_n).sum()
+        result = policy_loss
+        if loss.kl_weight:
+            kl_n = kl_estimate(logprobs_n, _gather(known.reference, samples, self.device), loss.kl_estimator)
+            result = result + loss.kl_weight * (weights_n * kl_n).sum()
+            measured["kl"] = kl_n
+        if loss.entropy_weight:
+            result = result - loss.entropy_weight * (weights_n * entropy_n).sum()
+        return result, measured | {"policy_loss": policy_loss}
+
+    # -- forward passes without learning -------------------------------------------------------------------------------
+
+    def _reference_logprobs(self, samples: Sequence[Sample]) -> dict[Key, Tensor]:
+        if self._reference is None:
+            return {}
+        with self._adapter_is_off() if self._adapter_is_off is not None else nullcontext():
+            return self._all_logprobs(self._reference, samples)
+
+    @torch.no_grad()
+    def _all_logprobs(self, model: nn.Module, samples: Sequence[Sample]) -> dict[Key, Tensor]:
+        """Log-probabilities of the action tokens by sample, on the CPU."""
+        found: dict[Key, Tensor] = {}
+        for part in split_by_tokens(samples, self.settings.tokens_per_micro_batch):
+            batch = make_batch(part, self.device)
+            with self._autocast():
+                logprobs_n, _ = action_logprobs(model, batch, self.temperature)
+            lengths = [int(sample.action_mask.sum()) for sample in part]
+            for sample, mine_n in zip(part, torch.split(logprobs_n.cpu(), lengths), strict=True):
+                found[sample.key] = mine_n
+        return found
+
+    # -- how passes are computed ---------------------------------------------------------------------------------------
+
+    def _choose_precision(self) -> Callable[[], AbstractContextManager[object]]:
+        kind = self.device.type
+        halved = self.settings.precision == "bfloat16" or (
+            self.settings.precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported()
+        )
+        if any(p.dtype != torch.float32 for p in self._trained.values()):
+            warnings.warn(
+                "weights that are trained should be float32: in a shorter type, steps smaller than a hundredth of a "
+                "weight are lost to rounding; load the model in float32 and leave bfloat16 to `precision`",
+                stacklevel=3,
+            )
+        return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
+
+    @contextmanager
+    def _checkpointing(self) -> Iterator[None]:
+        """Have layers recompute their activations, if that is asked for; generation must not, so only in here."""
+        if not self.settings.gradient_checkpointing:
+            yield
+            return
+        # Layers checkpoint in training mode only. The modules inside them stay as they are: without dropout.
+        model: Any = self.model
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        layers = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
+        for layer in layers:
+            layer.training = True
+        try:
+            yield
+        finally:
+            model.gradient_checkpointing_disable()
+            for layer in layers:
+                layer.training = False
+
+
+@dataclass
+class _Totals:
+    """What is added up over micro-batches, on the device until the end so that a GPU is not kept waiting."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    grad_norms: list[float] = field(default_factory=list)
+    rate: float = 0.0
+
+    def add(self, batch: Batch, loss: Tensor, measured: Measured) -> None:
+        self.counts.update(
+            samples=len(batch.ids_bt),
+            action_tokens=len(batch.row_n),
+            tokens=batch.tokens,
+            padded_tokens=batch.ids_bt.numel(),
+            micro_batches=1,
+        )
+        for name, values in (measured | {"loss": loss}).items():
+            value = values.detach().double()
+            if name not in self.sums:
+                self.sums[name] = value if name.endswith("_max") else value.sum()
+            elif name.endswith("_max"):
+                self.sums[name] = torch.maximum(self.sums[name], value)
+            else:
+                self.sums[name] = self.sums[name] + value.sum()
+
+    def summary(self, ranks: Ranks, seconds: float) -> dict[str, float]:
+        """Metrics over all ranks."""
+        mine: dict[str, float] = {name: value.item() for name, value in self.sums.items()}
+        everyone = ranks.gather((self.counts, mine, seconds))
+        counts = sum((theirs for theirs, _, _ in everyone), Counter())
+        result = {name: float(counts[name]) for name in ("samples", "action_tokens", "tokens", "micro_batches")}
+        result |= {"steps": float(len(self.grad_norms)), "seconds": max(theirs for _, _, theirs in everyone)}
+        if not self.grad_norms:
+            return result
+        for name in sorted({name for _, theirs, _ in everyone for name in theirs}):
+            values = [theirs[name] for _, theirs, _ in everyone if name in theirs]
+            if name.endswith("_max"):
+                result[name] = max(values)
+            else:  # the losses carry their weights already, and sum to 1 within a step
+                result[name] = sum(values) / (len(self.grad_norms) if "loss" in name else counts["action_tokens"])
+        result["padding"] = 1 - counts["tokens"] / counts["padded_tokens"]
+        result["grad_norm"] = sum(self.grad_norms) / len(self.grad_norms)
+        result["learning_rate"] = self.rate
+        return result
+
+
+def _gather(found: dict[Key, Tensor], samples: Sequence[Sample], device: torch.device) -> Tensor:
+    """Values of the samples' action tokens, end to end as in a batch of these samples."""
+    return torch.cat([found[sample.key] for sample in samples]).to(device)

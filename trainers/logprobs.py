@@ -1,0 +1,104 @@
+"""Log-probabilities of sampled tokens under a model: what sampling, learning and the reference have in common."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainers.samples import Sample
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Samples as tensors of shape (B, T), padded on the right. Action tokens of all rows, in row order, are N."""
+
+    ids_bt: Tensor
+    action_mask_bt: Tensor
+    old_logprobs_n: Tensor
+    advantages_n: Tensor
+    row_n: Tensor
+    """Row of each action token."""
+    tokens: int
+    """Tokens that are not padding."""
+
+    @property
+    def actions_per_row_b(self) -> Tensor:
+        """Action tokens of each row, float."""
+        return self.action_mask_bt.sum(dim=1).float()
+
+
+def make_batch(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Batch:
+    """Pad samples to the longest, with id 0; it stands behind all that is learnt from, so nothing attends to it."""
+    longest = max(len(sample) for sample in samples)
+    ids_bt = torch.zeros(len(samples), longest, dtype=torch.long)
+    mask_bt = torch.zeros(len(samples), longest, dtype=torch.bool)
+    for row, sample in enumerate(samples):
+        ids_bt[row, : len(sample)] = torch.from_numpy(sample.ids)
+        mask_bt[row, : len(sample)] = torch.from_numpy(sample.action_mask)
+    return Batch(
+        ids_bt=ids_bt.to(device),
+        action_mask_bt=mask_bt.to(device),
+        old_logprobs_n=torch.cat([torch.from_numpy(s.old_logprobs[s.action_mask]) for s in samples]).to(device),
+        advantages_n=torch.cat([torch.from_numpy(s.advantages[s.action_mask]) for s in samples]).to(device),
+        row_n=mask_bt.nonzero()[:, 0].to(device),
+        tokens=sum(len(sample) for sample in samples),
+    )
+
+
+def action_logprobs(
+    model: nn.Module, batch: Batch, temperature: float = 1.0, *, entropy_gradient: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Log-probability and entropy (nats, float32, shape (N,)) of the distribution each action token was drawn from.
+
+        logprob_t = log softmax(z_{t−1} / temperature)[id_t]        z_{t−1} the logits after ids[:t]
+
+    Only the logits in front of action tokens are computed: prompts are most of a batch, a vocabulary is large, and the
+    rest would be most of the memory. The model's output layer is handed the hidden states of those positions only, so
+    whatever a model does to its logits afterwards (scaling, capping) stays in place.
+
+    Args:
+        model: A causal language model of transformers, or a peft model around one.
+        batch: Tokens, on the model's device.
+        temperature: Of sampling, above 0.
+        entropy_gradient: Let the entropy be differentiated; it costs memory, and for a metric it is not needed.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or the model's output layer cannot be told from the rest.
+    """
+    if not temperature > 0:
+        raise ValueError(f"expected a temperature above 0, got {temperature}: greedy answers have no log-probabilities")
+    get_head = getattr(model, "get_output_embeddings", None)
+    head = get_head() if get_head is not None else None
+    if head is None:
+        raise ValueError(f"expected a language model with an output layer, got {type(model).__name__}")
+    before_action_bt = torch.zeros_like(batch.action_mask_bt)
+    before_action_bt[:, :-1] = batch.action_mask_bt[:, 1:]
+
+    def keep_positions(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        (hidden_bth,) = inputs
+        return (hidden_bth[before_action_bt].unsqueeze(0),)
+
+    # No attention mask: padding comes last and attention is causal, so it changes nothing, and kernels for plain causal
+    # attention are faster.
+    hook = head.register_forward_pre_hook(keep_positions)
+    try:
+        logits_nv = model(input_ids=batch.ids_bt, use_cache=False).logits
+    finally:
+        hook.remove()
+    assert logits_nv.shape[:2] == (1, len(batch.row_n)), logits_nv.shape
+    logprobs_nv = torch.log_softmax(logits_nv[0].float() / temperature, dim=-1)
+    chosen_n = batch.ids_bt[batch.action_mask_bt]
+    logprobs_n = logprobs_nv.gather(1, chosen_n[:, None])[:, 0]
+    with nullcontext() if entropy_gradient else torch.no_grad():
+        entropy_n = -(logprobs_nv.exp() * logprobs_nv).sum(dim=-1)
+    return logprobs_n, entropy_n
+
+
+def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The same at the tokens' own positions: two tensors of shape (B, T), zero off the action tokens."""
+    logprobs_n, entropy_n = action_logprobs(model, batch, temperature)
+    mask = batch.action_mask_bt
+    shape_bt = torch.zeros(mask.shape, dtype=torch.float32, device=mask.device)
+    return shape_bt.masked_scatter(mask, logprobs_n), shape_bt.masked_scatter(mask, entropy_n)

@@ -1,0 +1,31 @@
+"""Estimators of the KL divergence to a reference, from one sampled token (J. Schulman, "Approximating KL", 2020)."""
+
+import torch
+from torch import Tensor
+
+from trainers.settings import KlEstimator
+
+
+def kl_estimate(logprobs_n: Tensor, reference_logprobs_n: Tensor, estimator: KlEstimator) -> Tensor:
+    """Estimate of KL(policy ‖ reference) at each token, shape (N,), differentiable in `logprobs_n`.
+
+        d  = logprob − reference_logprob                     token drawn from the policy
+        k1 = d                       unbiased, may be negative, large variance
+        k2 = d² / 2                  small variance, biased value
+        k3 = exp(−d) − 1 + d         unbiased, never negative, small variance
+
+    As a term of a loss they differ in another way than as numbers. The gradient of k1 is zero in expectation: it pulls
+    nowhere. That of k2 is, on policy, the gradient of the divergence. That of k3 points the right way but is biased far
+    from the reference; it is what GRPO and GiGPO use. For d far from 0, −d is held within ±20 in k3.
+    """
+    d_n = logprobs_n - reference_logprobs_n.detach()
+    match estimator:
+        case "k1":
+            return d_n
+        case "k2":
+            return d_n.square() / 2
+        case "k3":
+            minus_d_n = (-d_n).clamp(-20.0, 20.0)
+            return torch.expm1(minus_d_n) - minus_d_n
+        case _:
+            raise ValueError(f"expected a KL estimator 'k1', 'k2' or 'k3', got {estimator!r}")
