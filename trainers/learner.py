@@ -62,6 +62,7 @@ class Learner:
         loss: What `update` minimises.
         temperature: Of the sampling that the samples come from.
         total_updates: Calls to `update` in the whole run; a falling schedule ends there.
+        seed: Of the shuffle that cuts a batch into mini-batches; nothing else is random here.
         ranks: The processes among which the batch is shared. Each calls the same methods with its own samples.
         reference: What the KL divergence is taken to. By default the model as it is given here: a peft model with its
             adapter switched off, or a frozen copy. So build the learner before loading a checkpoint into the model.
@@ -75,6 +76,7 @@ class Learner:
         *,
         temperature: float = 1.0,
         total_updates: int = 1,
+        seed: int = 0,
         ranks: Ranks | None = None,
         reference: nn.Module | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class Learner:
         self.settings = settings or LearnerSettings()
         self.loss = loss or LossSettings()
         self.temperature = temperature
+        self.seed = seed
         self.ranks = ranks or Ranks()
         self.step = 0  # optimiser steps taken
         self.updates = 0
@@ -101,6 +104,7 @@ class Learner:
         else:
             self._reference = model if self.loss.kl_weight else None
         self._autocast = self._choose_precision()
+        self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
         self._optimiser = torch.optim.AdamW(
             self._trained.values(),
             lr=self.settings.learning_rate,
@@ -187,7 +191,7 @@ class Learner:
     def _learn(self, samples: Sequence[Sample], micro_loss: MicroLoss, aggregation: Aggregation) -> dict[str, float]:
         started = time.perf_counter()
         totals = _Totals()
-        with self._checkpointing():
+        with self._recomputation():
             for minibatch in self._minibatches(samples):
                 actions = float(sum(int(sample.action_mask.sum()) for sample in minibatch))
                 whole = self.ranks.sums({"action_tokens": actions, "samples": float(len(minibatch))})
@@ -215,7 +219,7 @@ class Learner:
                 "samples of a batch in one call, and pass `first_group` where ranks build parts of it"
             )
         for epoch in range(self.settings.epochs):
-            order = np.random.default_rng((self.settings.seed, self.updates, epoch)).permutation(len(keys))
+            order = np.random.default_rng((self.seed, self.updates, epoch)).permutation(len(keys))
             for chunk in np.array_split(order, self.settings.minibatches):
                 chosen = {keys[number] for number in chunk}
                 yield [sample for sample in samples if sample.key in chosen]
@@ -322,23 +326,23 @@ class Learner:
             )
         return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
 
-    @contextmanager
-    def _checkpointing(self) -> Iterator[None]:
-        """Have layers recompute their activations, if that is asked for; generation must not, so only in here."""
-        if not self.settings.gradient_checkpointing:
-            yield
-            return
-        # Layers checkpoint in training mode only. The modules inside them stay as they are: without dropout.
+    def _find_recomputing_layers(self) -> list[nn.Module]:
+        # The newer of two names in transformers; the older one warns there.
         model: Any = self.model
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        layers = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
-        for layer in layers:
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+        return [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
+
+    @contextmanager
+    def _recomputation(self) -> Iterator[None]:
+        """Have layers recompute their activations in here, if that is asked for; in generation they would not cache."""
+        # Layers do so in training mode only. The modules inside them stay as they are: without dropout.
+        for layer in self._recomputing:
             layer.training = True
         try:
             yield
         finally:
-            model.gradient_checkpointing_disable()
-            for layer in layers:
+            for layer in self._recomputing:
                 layer.training = False
 
 

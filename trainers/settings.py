@@ -82,8 +82,6 @@ class LearnerSettings:
     """Arithmetic of the passes; auto is bfloat16 on a GPU that has it and float32 otherwise. Weights stay float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
-    seed: int = 0
-    """Of the shuffle that cuts a batch into mini-batches."""
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
