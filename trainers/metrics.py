@@ -1,0 +1,309 @@
+"""What a run measures, and where it is written.
+
+`metrics.jsonl` has one object per iteration with flat names (`rollout/success`, `credit/anchor_size_mean`,
+`learner/kl`, `time/generation_s`, …), `episodes.jsonl` one object per episode. Everything but times, rates and memory
+(`is_timing`) is a function of the configuration on a CPU. On resuming, lines of iterations that will be played again
+are taken out first.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent_gym.errors import MissingExtraError
+from trainers.assign import Credited
+from trainers.rollout import RolloutStats
+from trainers.types import Group, Turn
+
+METRICS = "metrics.jsonl"
+EPISODES = "episodes.jsonl"
+TIMINGS = ("time/", "speed/", "memory/")
+"""Beginnings of the names whose numbers differ from run to run."""
+
+
+def is_timing(name: str) -> bool:
+    """Whether a metric depends on the machine rather than on the configuration."""
+    return name.startswith(TIMINGS)
+
+
+def rollout_metrics(groups: Sequence[Group], stats: RolloutStats, prefix: str = "rollout/") -> dict[str, float]:
+    """Success, score, return, length, validity and status of what was played; failed episodes count in `failed` only.
+
+    Rates are out of episodes, those of invalid answers out of turns. Without an episode that did not fail they are left
+    out.
+    """
+    everyone = [episode for group in groups for episode in group.episodes]
+    episodes = [episode for episode in everyone if episode.status != "failed"]
+    turns = [turn for episode in episodes for turn in episode.turns]
+    metrics: dict[str, float] = {
+        "episodes": len(everyone),
+        "failed": len(everyone) - len(episodes),
+        "turns": stats.turns,
+        "generated_tokens": stats.generated_tokens,
+        "prompt_tokens": stats.prompt_tokens,
+        "wasted_tokens": stats.wasted_tokens,
+        "answers_cut": stats.answers_cut,
+    }
+    if episodes:
+        metrics |= {
+            "success": _mean(episode.success for episode in episodes),
+            "score": _mean(episode.score for episode in episodes),
+            "return": _mean(float(episode.rewards.sum()) for episode in episodes),
+            "length": _mean(len(episode.turns) for episode in episodes),
+            "cut": _mean(episode.status == "cut" for episode in episodes),
+        }
+    if any(episode.success for episode in episodes):
+        metrics["length_of_successes"] = _mean(len(episode.turns) for episode in episodes if episode.success)
+    if turns:
+        metrics["invalid_actions"] = _mean(not turn.action_valid for turn in turns)
+        metrics["invalid_format"] = _mean(not turn.format_valid for turn in turns)
+        metrics["answer_tokens"] = _mean(len(turn.completion.token_ids) for turn in turns)
+    return {prefix + name: float(value) for name, value in metrics.items()}
+
+
+def credit_metrics(credited: Sequence[Credited]) -> dict[str, float]:
+    """What credit assignment had to work with: the spread of advantages, and how many turns share an anchor state.
+
+    `step_to_episode` is mean |A_step| / mean |A_episode|; the figures of the step part are absent where there is none.
+    """
+    sizes: list[int] = []
+    for one in credited:
+        turns = Counter(turn.state_key for episode in one.group.episodes for turn in episode.turns)
+        sizes += turns.values()
+    total = sum(sizes)
+    if not total:
+        return {}
+    metrics = {
+        "advantage_abs": _mean_abs(array for one in credited for array in one.advantages),
+        "silent_groups": _mean(one.silent for one in credited),
+        "anchor_size_mean": total / len(sizes),
+        "anchor_size_max": float(max(sizes)),
+        "shared_turns": sum(size for size in sizes if size > 1) / total,
+    }
+    of_steps = _mean_abs(array for one in credited for array in one.step_part)
+    of_episodes = _mean_abs(array for one in credited for array in one.episode_part)
+    if of_steps > 0:
+        metrics |= {"advantage_step_abs": of_steps, "advantage_episode_abs": of_episodes}
+        if of_episodes > 0:
+            metrics["step_to_episode"] = of_steps / of_episodes
+    return {f"credit/{name}": value for name, value in metrics.items()}
+
+
+def speed_metrics(stats: RolloutStats, learning_s: float, learnt_tokens: float, total_s: float) -> dict[str, float]:
+    """Seconds, shares and tokens per second of generation, environment and learning, and peak memory in MB."""
+    metrics = {
+        "time/iteration_s": total_s,
+        "time/generation_s": stats.generation_s,
+        "time/environment_s": stats.environment_s,
+        "time/learning_s": learning_s,
+    }
+    for name, seconds in (
+        ("generation", stats.generation_s),
+        ("environment", stats.environment_s),
+        ("learning", learning_s),
+    ):
+        metrics[f"time/{name}_share"] = seconds / total_s if total_s else 0.0
+    metrics["speed/generated_tokens_per_s"] = stats.generated_tokens / max(stats.generation_s, 1e-9)
+    metrics["speed/env_steps_per_s"] = stats.turns / max(stats.environment_s, 1e-9)
+    metrics["speed/learnt_tokens_per_s"] = learnt_tokens / max(learning_s, 1e-9)
+    metrics["speed/tokens_per_s"] = (stats.generated_tokens + stats.prompt_tokens) / max(total_s, 1e-9)
+    return metrics | memory_metrics()
+
+
+def memory_metrics() -> dict[str, float]:
+    """Peak memory of this process, and of its GPU if it uses one, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    metrics = {"memory/peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        metrics["memory/gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    return metrics
+
+
+def episode_lines(iteration: int, credited: Sequence[Credited]) -> list[dict[str, Any]]:
+    """One object per episode for `episodes.jsonl`: rewards as played; a failed episode has no advantages."""
+    lines = []
+    for one in credited:
+        places = {member: place for place, member in enumerate(one.members)}
+        for member, episode in enumerate(one.played.episodes):
+            place = places.get(member)
+            lines.append(
+                {
+                    "iteration": iteration,
+                    "task": one.played.task,
+                    "kind": episode.kind,
+                    "member": member,
+                    "status": episode.status,
+                    "error": episode.error,
+                    "success": episode.success,
+                    "score": episode.score,
+                    "return": float(episode.rewards.sum()),
+                    "system": _system(episode.turns[0].messages) if episode.turns else "",
+                    "turns": [
+                        _turn_entry(turn) | ({} if place is None else _advantage_entry(one, place, t))
+                        for t, turn in enumerate(episode.turns)
+                    ],
+                }
+            )
+    return lines
+
+
+def _turn_entry(turn: Turn) -> dict[str, Any]:
+    return {
+        "state_key": turn.state_key,
+        "observation": turn.observation,
+        "answer": turn.answer,
+        "reward": turn.reward,
+        "action_valid": turn.action_valid,
+        "format_valid": turn.format_valid,
+    }
+
+
+def _advantage_entry(credited: Credited, place: int, t: int) -> dict[str, float]:
+    return {
+        "advantage": float(credited.advantages[place][t]),
+        "advantage_episode": float(credited.episode_part[place][t]),
+        "advantage_step": float(credited.step_part[place][t]),
+    }
+
+
+def _system(messages: Sequence[Mapping[str, str]]) -> str:
+    return next((message["content"] for message in messages if message["role"] == "system"), "")
+
+
+class RunLog:
+    """Writes a run's files, and passes metrics on to other loggers.
+
+    Args:
+        directory: Of the run.
+        report_to: Loggers beside `metrics.jsonl`.
+        start: First iteration that will be logged; what the files hold of it and later ones is taken out.
+        config: Settings that wandb and trackio show.
+
+    Raises:
+        MissingExtraError: If wandb or trackio is asked for and not installed.
+    """
+
+    def __init__(
+        self, directory: Path, report_to: Sequence[str] = (), *, start: int = 0, config: Mapping[str, Any] | None = None
+    ) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in (METRICS, EPISODES):
+            cut_back(directory / name, start)
+        self._loggers = [logger for name in report_to if (logger := _LOGGERS[name](directory, start, config or {}))]
+
+    def log(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Write the metrics of an iteration."""
+        self._append(METRICS, [{"iteration": iteration, **metrics}])
+        for logger in self._loggers:
+            logger.log(iteration, metrics)
+
+    def log_episodes(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Write episodes."""
+        self._append(EPISODES, lines)
+
+    def close(self) -> None:
+        """Finish what other loggers hold back."""
+        for logger in self._loggers:
+            logger.close()
+
+    def _append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        with (self.directory / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def cut_back(path: Path, iteration: int) -> None:
+    """Take the lines of this iteration and later ones out of a file, and a last line that a kill has torn."""
+    if not path.exists():
+        return
+    draft = path.with_name(f".{path.name}.new")
+    with path.open("rb") as old, draft.open("wb") as new:
+        for line in old:
+            try:
+                at = json.loads(line).get("iteration")
+            except (ValueError, AttributeError):
+                continue
+            if line.endswith(b"\n") and isinstance(at, int) and at < iteration:
+                new.write(line)
+        new.flush()
+        os.fsync(new.fileno())
+    draft.replace(path)
+
+
+class _Logger(Protocol):
+    def log(self, iteration: int, metrics: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _TensorBoard:
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def log(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, iteration)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _tensorboard(directory: Path, start: int, config: Mapping[str, Any]) -> _Logger | None:
+    """TensorBoard is a default, so without it a run goes on."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return _TensorBoard(SummaryWriter(str(directory / "tensorboard"), purge_step=start))
+
+
+class _Service:
+    """wandb, or trackio, which has the same functions."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def log(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        self._module.log(dict(metrics), step=iteration)
+
+    def close(self) -> None:
+        self._module.finish()
+
+
+def _service(name: str) -> Any:
+    def start_logger(directory: Path, start: int, config: Mapping[str, Any]) -> _Logger:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"output.report_to names {name}, which is not installed: `pip install {name}`, or leave it out."
+            ) from error
+        module.init(project="agent-gym", name=directory.resolve().name, config=dict(config))
+        return _Service(module)
+
+    return start_logger
+
+
+_LOGGERS = {"tensorboard": _tensorboard, "wandb": _service("wandb"), "trackio": _service("trackio")}
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return float(sum(numbers) / len(numbers))
+
+
+def _mean_abs(arrays: Iterable[NDArray[np.float64]]) -> float:
+    return float(np.abs(np.concatenate(list(arrays))).mean())
