@@ -1,0 +1,130 @@
+"""A small language model from nothing, saved as any other model is: for CPUs, tests, and training from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+PAD: Final = "<|endoftext|>"
+OPEN: Final = "<|im_start|>"
+CLOSE: Final = "<|im_end|>"
+CHAT_TEMPLATE: Final = (
+    "{% for message in messages %}"
+    f"{OPEN}{{{{ message.role }}}}\n{{{{ message.content }}}}{CLOSE}\n"
+    "{% endfor %}"
+    f"{{% if add_generation_prompt %}}{OPEN}assistant\n{{% endif %}}"
+)
+"""ChatML, with nothing added to any message; so the rendering of a turn never depends on later ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TinySettings:
+    """Size of the model and of its vocabulary. The default has about 0.5 million parameters."""
+
+    hidden_size: int = 128
+    layers: int = 2
+    heads: int = 4
+    vocabulary: int = 1000
+    """Most entries of the vocabulary. The 256 bytes are always among them, so that no text is out of reach."""
+    context: int = 2048
+    """Most tokens the model is meant for."""
+    whole: tuple[str, ...] = ("<think>", "</think>", "<action>", "</action>")
+    """Strings that are one token each wherever they stand."""
+    seed: int = 0
+    """Of the initial weights."""
+
+
+def build_tiny(directory: str | Path, texts: Iterable[str], settings: TinySettings | None = None) -> Path:
+    """Train a tokenizer on texts, make a model with random weights for it, and save both.
+
+    The directory is an ordinary one of transformers (config, safetensors, tokenizer with chat template). The same texts
+    and settings give the same files. (The architecture is Llama's because transformers reads this tokenizer back as it
+    was saved only there; in a Qwen2 directory it would split numbers off the words that they follow.)
+
+    Args:
+        directory: Where to; made if it does not exist.
+        texts: What the vocabulary is learned from: observations, commands, instructions.
+        settings: Sizes.
+
+    Returns:
+        The directory.
+
+    Raises:
+        ValueError: If the sizes do not fit together.
+    """
+    settings = settings or TinySettings()
+    directory = Path(directory)
+    tokenizer = train_tokenizer(texts, settings)
+    model = random_model(tokenizer, settings)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def train_tokenizer(texts: Iterable[str], settings: TinySettings) -> PreTrainedTokenizerFast:
+    """Train byte-level BPE: frequent words become one token, and anything else is spelt out.
+
+    Raises:
+        ValueError: If the vocabulary has no room for the bytes.
+    """
+    reserved = [PAD, OPEN, CLOSE]
+    least = 256 + len(reserved) + len(settings.whole)
+    if settings.vocabulary < least:
+        raise ValueError(f"vocabulary must be {least} or more (bytes and special tokens), got {settings.vocabulary}.")
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=settings.vocabulary - len(settings.whole),
+        special_tokens=reserved,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    inner.train_from_iterator([*texts, "system\n", "user\n", "assistant\n"], trainer)
+    inner.add_tokens([AddedToken(text, normalized=False, special=False) for text in settings.whole])
+    make: type[Any] = PreTrainedTokenizerFast  # its constructor carries no types
+    made: PreTrainedTokenizerFast = make(
+        tokenizer_object=inner,
+        pad_token=PAD,
+        eos_token=CLOSE,
+        additional_special_tokens=[OPEN],
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=settings.context,
+        clean_up_tokenization_spaces=False,
+    )
+    return made
+
+
+def random_model(tokenizer: PreTrainedTokenizerFast, settings: TinySettings) -> LlamaForCausalLM:
+    """Make a model with random weights for a tokenizer; torch's own generator is left as it was.
+
+    Raises:
+        ValueError: If the hidden size does not divide into heads of an even size, as rotary positions need.
+    """
+    if settings.hidden_size % (2 * settings.heads):
+        raise ValueError(
+            f"hidden_size must be a multiple of 2 * heads, got hidden_size={settings.hidden_size} and "
+            f"heads={settings.heads}."
+        )
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden_size,
+        intermediate_size=4 * settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=settings.context,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return LlamaForCausalLM(config)
