@@ -7,7 +7,6 @@ control.should_training_stop = metrics["eval/success"] > 0.95
 Trainer(config, env=env, callbacks=[StopWhenSolved()]).train()
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +69,3 @@ class TrainerCallback:
 
     def on_save(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
         """A checkpoint has been written: `path`."""
-
-
-def emit(callbacks: Iterable[TrainerCallback], event: str, *subject: Any, **details: Any) -> None:
-    """Call the event's method of every callback, in order."""
-    for callback in callbacks:
-        getattr(callback, event)(*subject, **details)

@@ -11,7 +11,8 @@ from typing import Any, Self
 class Interruption:
     """While it is entered, Ctrl-C is remembered, and raised as `KeyboardInterrupt` only inside `allowed()`.
 
-    A second Ctrl-C is raised at once. Outside the main thread, where signals can't be handled, it does nothing.
+    A second Ctrl-C is raised at once, with `forced` set: the moment is then no safe one. Outside the main thread, where
+    signals can't be handled, it does nothing.
 
         with Interruption() as interruption:
             with interruption.allowed():
@@ -21,6 +22,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.requested = False
+        self.forced = False
         self._allowed = False
         self._before: Any = None
 
@@ -49,7 +51,7 @@ class Interruption:
             self._allowed = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again = self.requested
+        self.forced = self.requested
         self.requested = True
-        if self._allowed or again:
+        if self._allowed or self.forced:
             raise KeyboardInterrupt

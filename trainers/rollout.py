@@ -19,7 +19,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from agent_gym import Frame, LocalSlots, SlotEnv, TextEnv, keys
@@ -59,6 +59,10 @@ class RolloutStats:
         """Add field by field."""
         sums = {name.name: getattr(self, name.name) + getattr(other, name.name) for name in fields(RolloutStats)}
         return RolloutStats(**sums)
+
+    def side_by_side(self, ranks: int) -> "RolloutStats":
+        """Return the same with the seconds of one rank, where `self` adds up those of several that worked at once."""
+        return replace(self, generation_s=self.generation_s / ranks, environment_s=self.environment_s / ranks)
 
 
 def play(
