@@ -30,6 +30,7 @@ INTERRUPTED = 130
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 SplitName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
+RunDir = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
 
 
@@ -138,10 +139,61 @@ class Rollout:
         return INTERRUPTED if interrupted else 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Write a run's report: one HTML file with curves, tasks and every episode, for any browser, without a network."""
+
+    run_dir: RunDir
+    """Directory of the run; it may still be running."""
+    output: File = None
+    """File to write; by default report.html in the run's directory."""
+
+    def run(self, console: Console) -> int:
+        """Write the report and say where it is."""
+        from trainers.report import view
+
+        path = view(self.run_dir, self.output)
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        console.print(f"The report is in {path} ({size}).", highlight=False, markup=False, soft_wrap=True)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a run's episodes as conversations, for supervised training elsewhere."""
+
+    run_dir: RunDir
+    """Directory of the run."""
+    format: Literal["messages", "sharegpt"] = "messages"
+    """messages: JSON lines with roles, as TRL takes them. sharegpt: one JSON array, as LLaMA-Factory takes it."""
+    output: File = None
+    """File to write; by default messages.jsonl or sharegpt.json in the run's directory."""
+    successes_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Leave out episodes without success."""
+
+    def run(self, console: Console) -> int:
+        """Write the file and say what is in it."""
+        from trainers.export import export
+
+        done = export(self.run_dir, self.format, self.output, successes_only=self.successes_only)
+        told = [f"{_count(done.conversations, 'conversation')} in {done.path}"]
+        for number, noun in ((done.left_out, "episode"), (done.damaged, "damaged line")):
+            if number:
+                told.append(f"{_count(number, noun)} {'was' if number == 1 else 'were'} left out")
+        console.print("; ".join(told) + ".", highlight=False, markup=False, soft_wrap=True)
+        return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 Verb = (
     Annotated[ListEnvs, tyro.conf.subcommand("list")]
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Rollout, tyro.conf.subcommand("rollout")]
+    | Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
 )
 """All verbs."""
 
