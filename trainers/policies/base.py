@@ -16,7 +16,10 @@ sampled are the ids that are learned from; text is made from ids, never ids from
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent_gym.errors import AgentGymError
 from agent_gym.vector import Frame
@@ -26,6 +29,9 @@ from trainers.types import Completion
 class ModelError(AgentGymError, ValueError):
     """A model directory, a tokenizer or an adapter is not what a policy can be made of."""
 
+
+EXPERT_ACTION: Final = "expert_action"
+"""Entry of a frame's `info` that holds the expert's command for the state, where a policy needs it."""
 
 Messages = Sequence[Mapping[str, str]]
 """Chat messages, each with `"role"` and `"content"`, as environments give them in `info["messages"]`."""
@@ -65,6 +71,19 @@ class Request:
     """Names a conversation whose tokens the policy remembers until `release`; the first request with it starts it."""
     frame: Frame | None = None
     """What the environment last gave back, for policies that look at it instead of at the prompt."""
+
+
+def random_stream(seed: int, length: int) -> NDArray[np.float64]:
+    """Return the uniform numbers, in [0, 1), that belong to one answer: the n-th decides its n-th token.
+
+    From a counter-based generator (Philox) with the seed as its key: streams of neighbouring seeds are unrelated.
+
+    Raises:
+        ValueError: If the seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"a request's seed must be 0 or more, got {seed}.")
+    return np.random.Generator(np.random.Philox(key=seed % 2**128)).random(length)
 
 
 class Codec(Protocol):

@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 _AT_ONCE: Final = 1 << 24
 """Most logits that are turned into float64 at a time: 128 MiB each for the probabilities and their sums."""
-
-
-def random_stream(seed: int, length: int) -> NDArray[np.float64]:
-    """Return the uniform numbers, in [0, 1), that belong to one answer: the n-th decides its n-th token.
-
-    From a counter-based generator (Philox) with the seed as its key: streams of neighbouring seeds are unrelated.
-
-    Raises:
-        ValueError: If the seed is negative.
-    """
-    if seed < 0:
-        raise ValueError(f"a request's seed must be 0 or more, got {seed}.")
-    return np.random.Generator(np.random.Philox(key=seed % 2**128)).random(length)
 
 
 def draw(

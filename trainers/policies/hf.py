@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.policies.base import ModelError, Request
+from trainers.policies.base import ModelError, Request, random_stream
 from trainers.policies.cache import RowCache
 from trainers.policies.chat import ChatCodec
-from trainers.policies.draw import draw, random_stream
+from trainers.policies.draw import draw
+from trainers.policies.load import LoraSettings, load_model, usable_context
 from trainers.types import Completion, Finish
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class HfPolicy:
             model = model.to(device=device, dtype=dtype)
         self.model = model
         self.tokenizer = tokenizer
-        self.context_limit = _context_limit(model, context_limit)
+        self.context_limit = usable_context(model, context_limit)
         generation = getattr(model, "generation_config", None)
         eos = getattr(generation, "eos_token_id", None)
         self.codec = ChatCodec(tokenizer, end_ids=[eos] if isinstance(eos, int) else eos or ())
@@ -213,10 +215,10 @@ class HfPolicy:
         behind = iter([row for row in range(n, n + len(idle)) if row not in idle.values()])
         moves = []
         fresh = []
-        for name, row in idle.items():
-            if row < n:
-                moves.append((next(behind), row))
-                self._sessions[name].row = moves[-1][0]
+        for waiting, idle_row in idle.items():
+            if idle_row < n:
+                self._sessions[waiting].row = next(behind)
+                moves.append((self._sessions[waiting].row, idle_row))
         for name, answer in asked.items():
             assert name is not None
             if name not in row_of:
@@ -368,33 +370,22 @@ def _pack(lengths: Sequence[int], most: int) -> Iterator[slice]:
         yield slice(start, len(lengths))
 
 
-def _context_limit(model: Any, wanted: int | None) -> int:
-    """Return how many tokens the model can be given such that plain causal attention is what it would do itself."""
-    config = model.config.get_text_config()
-    attention = config._attn_implementation
-    if attention not in ("sdpa", "eager"):
-        raise ModelError(
-            f"expected attention 'sdpa' or 'eager', got {attention!r}: load the model with attn_implementation='sdpa'."
-        )
-    kinds = set(getattr(config, "layer_types", None) or ())
-    if (
-        model.config.is_encoder_decoder
-        or getattr(model, "_is_stateful", False)
-        or kinds
-        - {
-            "full_attention",
-            "sliding_attention",
-        }
-    ):
-        raise ModelError(
-            f"expected a decoder with attention in every layer, got {type(model).__name__} "
-            f"({model.config.model_type}): its state can't be kept token by token."
-        )
-    limits = [getattr(config, "max_position_embeddings", None), wanted]
-    window = getattr(config, "sliding_window", None)
-    if window and ("sliding_attention" in kinds or (not kinds and getattr(config, "use_sliding_window", True))):
-        limits.append(window)  # within the window it is plain causal attention
-    known = [limit for limit in limits if limit is not None]
-    if not known or min(known) < 2:
-        raise ModelError(f"expected a context of 2 tokens or more, got {known}: pass context_limit.")
-    return int(min(known))
+def load_policy(
+    path_or_id: str | os.PathLike[str],
+    *,
+    lora: LoraSettings | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
+    context_limit: int | None = None,
+    max_batch: int = 256,
+) -> HfPolicy:
+    """Load a model and make a policy of it: `load_model`, then `HfPolicy`, whose settings these are.
+
+    Raises:
+        ModelError: If it can't be loaded or sampled from.
+    """
+    model, tokenizer = load_model(
+        path_or_id, lora=lora, device=device, dtype=dtype, trust_remote_code=trust_remote_code
+    )
+    return HfPolicy(model, tokenizer, context_limit=context_limit, max_batch=max_batch)

@@ -1,0 +1,190 @@
+"""Models from directories or the hub, and LoRA adapters on them. Nothing is unpickled, no foreign code is run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from agent_gym.errors import MissingExtraError
+from trainers.policies.base import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoraSettings:
+    """Train small matrices beside the weights instead of the weights (LoRA), through peft."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    """The update is scaled by alpha / rank."""
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Which layers: every linear one but the head, or those whose names end in one of these, such as "q_proj"."""
+    seed: int = 0
+    """Of the initial matrices; the update they make is 0 whatever they are."""
+
+
+def load_model(
+    path_or_id: str | os.PathLike[str],
+    *,
+    lora: LoraSettings | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[Any, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        path_or_id: A directory as `save_pretrained` writes it, of a model or of a peft adapter (whose base is loaded
+            too), or the id of a model on the hub.
+        lora: Adds a fresh adapter.
+        device: Where to; by default a GPU if there is one.
+        dtype: Of the weights; by default bfloat16 on a GPU that has it and float32 elsewhere.
+        trust_remote_code: Run the Python code that comes with the model. It can do anything you can.
+
+    Raises:
+        ModelError: If there is no such model, its weights are not in safetensors, or the tokenizer is missing.
+        MissingExtraError: If peft is needed and not installed.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    name, base = str(path_or_id), str(path_or_id)
+    adapter: Path | None = None
+    if (Path(name) / ADAPTER_CONFIG).is_file():
+        adapter = Path(name)
+        base = _base_of(adapter)
+    _check_directory(base)
+    tokenizer = _load_tokenizer(name if adapter and (adapter / "tokenizer_config.json").is_file() else base)
+    model = _load_weights(base, dtype, trust_remote_code)
+    if adapter:
+        model = _peft().PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    if lora:
+        if adapter:
+            raise ModelError(f"{name} is an adapter already: continue it without LoRA settings, or name its base.")
+        model = add_lora(model, lora)
+    return model.to(device), tokenizer
+
+
+def add_lora(model: Any, settings: LoraSettings) -> Any:
+    """Put a fresh adapter on a model and freeze everything else; torch's own generator is left as it was.
+
+    Returns:
+        A `PeftModel`; its `save_pretrained` writes a directory that peft and vLLM load.
+
+    Raises:
+        ModelError: If the settings fit nothing in the model.
+        MissingExtraError: If peft is not installed.
+    """
+    peft = _peft()
+    targets = settings.targets if isinstance(settings.targets, str) else list(settings.targets)
+    if settings.rank < 1:
+        raise ModelError(f"the rank of a LoRA adapter must be 1 or more, got {settings.rank}.")
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        try:
+            return peft.get_peft_model(model, config)
+        except ValueError as error:  # peft's, for targets that no layer has
+            raise ModelError(f"no adapter can be put on {type(model).__name__}: {error}") from error
+
+
+def usable_context(model: Any, wanted: int | None) -> int:
+    """Return how many tokens the model can be given such that plain causal attention is what it would do itself.
+
+    Args:
+        model: The model.
+        wanted: A limit of the caller's.
+
+    Raises:
+        ModelError: If it has no such number: layers that keep a running state, an encoder, or attention that takes no
+            mask of ours.
+    """
+    config = model.config.get_text_config()
+    attention = config._attn_implementation
+    if attention not in ("sdpa", "eager"):
+        raise ModelError(
+            f"expected attention 'sdpa' or 'eager', got {attention!r}: load the model with attn_implementation='sdpa'."
+        )
+    kinds = set(getattr(config, "layer_types", None) or ())
+    foreign = kinds - {"full_attention", "sliding_attention"}
+    if foreign or model.config.is_encoder_decoder or getattr(model, "_is_stateful", False):
+        raise ModelError(
+            f"expected a decoder with attention in every layer, got {type(model).__name__} "
+            f"({model.config.model_type}): its state can't be kept token by token."
+        )
+    limits = [getattr(config, "max_position_embeddings", None), wanted]
+    window = getattr(config, "sliding_window", None)
+    if window and ("sliding_attention" in kinds or (not kinds and getattr(config, "use_sliding_window", True))):
+        limits.append(window)  # within the window it is plain causal attention
+    known = [limit for limit in limits if limit is not None]
+    if not known or min(known) < 2:
+        raise ModelError(f"expected a context of 2 tokens or more, got {known}: pass context_limit.")
+    return int(min(known))
+
+
+def _base_of(adapter: Path) -> str:
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{adapter} has no adapter_model.safetensors; pickled weights are never loaded: save it anew.")
+    try:
+        named = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{adapter / ADAPTER_CONFIG} does not name the adapter's base model.") from error
+    return str(named)
+
+
+def _check_directory(name: str) -> None:
+    """Say what is wrong with a local directory before transformers looks for it on the hub."""
+    path = Path(name)
+    if not path.is_dir():
+        if path.is_file() or name.startswith((".", "~", os.sep)) or name.count("/") > 1:
+            raise ModelError(f"expected a model's directory, or the id of one on the hub, got {name}: there is none.")
+        return
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{name} is no model directory: it has no config.json.")
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(
+            f"{name} has no weights in safetensors. Pickled ones (pytorch_model.bin) are never loaded, as they can run "
+            "code: load them where you trust them and save with model.save_pretrained."
+        )
+    if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise ModelError(f"{name} has no tokenizer: put the one the model was trained with into the directory.")
+
+
+def _load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no tokenizer could be loaded from {name}: {error}") from error
+    return tokenizer
+
+
+def _load_weights(name: str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no causal language model could be loaded from {name}: {error}") from error
+
+
+def _peft() -> Any:
+    try:
+        return importlib.import_module("peft")
+    except ImportError as error:
+        raise MissingExtraError("LoRA needs peft: pip install 'agent-gym[train]'.") from error
