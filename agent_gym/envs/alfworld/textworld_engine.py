@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from agent_gym.envs.alfworld.games import DATA_VARIABLE
 from agent_gym.errors import GameFileError, MissingExtraError
 
 _BOOKKEEPING = ("checked", "examined", "wasinreceptacle", "new-axiom@", "ison", "not_")
+
+
+def _packages() -> tuple[Any, Any, Any]:
+    """Import the original engine without what importing it does to the process.
+
+    The package `alfworld` makes a directory for its data and writes that into `ALFWORLD_DATA`, which would change what
+    `data=None` means from then on.
+
+    Raises:
+        MissingExtraError: If a package is not installed.
+    """
+    before = os.environ.get(DATA_VARIABLE)
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ[DATA_VARIABLE] = scratch
+        try:
+            import textworld
+            from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
+            from textworld.envs.pddl import PddlEnv
+        except ImportError as error:
+            raise MissingExtraError(
+                f"engine='textworld' needs the packages alfworld, textworld and fast-downward-textworld ({error}). "
+                "Install them: pip install 'agent-gym[alfworld]'"
+            ) from error
+        finally:
+            if before is None:
+                del os.environ[DATA_VARIABLE]
+            else:
+                os.environ[DATA_VARIABLE] = before
+    return textworld, AlfredDemangler, PddlEnv
 
 
 class TextworldEngine:
@@ -26,15 +58,7 @@ class TextworldEngine:
             MissingExtraError: If the packages are not installed.
             GameFileError: If the file can't be read.
         """
-        try:
-            import textworld
-            from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
-            from textworld.envs.pddl import PddlEnv
-        except ImportError as error:
-            raise MissingExtraError(
-                f"engine='textworld' needs the packages alfworld, textworld and fast-downward-textworld ({error}). "
-                "Install them: pip install 'agent-gym[alfworld]'"
-            ) from error
+        textworld, demangler, pddl_env = _packages()
         if isinstance(data, Path):
             try:
                 data = json.loads(data.read_text(encoding="utf-8"))
@@ -42,7 +66,7 @@ class TextworldEngine:
                 raise GameFileError(
                     f"{name}: expected a readable JSON game file, got {type(error).__name__}: {error}."
                 ) from error
-        self._env = AlfredDemangler(PddlEnv(textworld.EnvInfos(won=True, admissible_commands=True)))
+        self._env = demangler(pddl_env(textworld.EnvInfos(won=True, admissible_commands=True)))
         self._env.load(data)
         self._state: Any = None
         self._commands: list[str] = []

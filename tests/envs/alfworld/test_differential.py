@@ -1,6 +1,9 @@
 """The native engine gives the original's bytes. `make differential` compares every published game; this is a sample."""
 
 import json
+import os
+import subprocess
+import sys
 
 import gymnasium as gym
 import pytest
@@ -34,6 +37,20 @@ def test_generated_games(wording, difficulty):
     )
     assert result["mismatches"] == 0, result["where"]
     assert result["won"]
+
+
+@pytest.mark.parametrize("value", [None, "somewhere"])
+def test_importing_the_original_leaves_the_environment_variable_alone(value):
+    """In a process of its own, because a package is imported only once."""
+    code = (
+        "import os, agent_gym.envs.alfworld.textworld_engine as engine\n"
+        "engine._packages()\n"
+        "print(os.environ.get('ALFWORLD_DATA'))"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "ALFWORLD_DATA"}
+    environment |= {} if value is None else {"ALFWORLD_DATA": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(value)]
 
 
 def test_both_engines_behind_one_class():
