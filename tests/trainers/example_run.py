@@ -109,4 +109,6 @@ def evaluation_metrics(iteration: int, progress: float) -> dict[str, float]:
         return {}
     wins = round(10 + 75 * progress)
     low, high = wilson_interval(wins, 100)
-    return {"eval/success": wins / 100, "eval/success_low": low, "eval/success_high": high}
+    figures = {"success": wins / 100, "success_low": low, "success_high": high, "length": 30 - 18 * progress}
+    figures |= {f"success_of_{kind}": min(1.0, wins / 100 + extra) for kind, extra in (("easy", 0.1), ("hard", -0.08))}
+    return {f"eval/{name}": value for name, value in figures.items()}

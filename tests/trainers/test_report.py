@@ -198,10 +198,14 @@ def test_command_says_where_the_report_is(tmp_path: Path, capsys: pytest.Capture
 def test_browser_shows_curves_tasks_and_settings(finished_run: Path, tmp_path: Path) -> None:
     report = view(finished_run, tmp_path / "report.html")
     curves = browse(report, "overview", tmp_path / "profile")
-    metrics = (json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines())
+    metrics = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
     names = {name for line in metrics for name in line} - {"iteration", "eval/success_low", "eval/success_high"}
-    # eval/success shares the chart of rollout/success, and its bounds are the band around it.
-    assert curves.count("<figure") == len(names) - 1
+    still = {name for name in names if len({line[name] for line in metrics if name in line}) == 1}
+    assert {"rollout/episodes", "rollout/wasted_tokens"} <= still
+    # What never moves is told in words; success and length in evaluation share the charts of those in training, and the
+    # bounds of the former are a band.
+    assert curves.count("<figure") == len(names - still) - 2
+    assert "episodes 12" in text_of(curves)
     assert curves.count('class="band evaluation"') == 1
     assert "48" in text_of(curves)
 
@@ -216,10 +220,10 @@ def test_browser_shows_curves_tasks_and_settings(finished_run: Path, tmp_path: P
 def test_browser_shows_an_episode_turn_by_turn(finished_run: Path, tmp_path: Path) -> None:
     report = view(finished_run, tmp_path / "report.html")
     lines = [json.loads(line) for line in (finished_run / "episodes.jsonl").read_text().splitlines()]
-    page = browse(report, "episodes/9", tmp_path / "profile")
+    page = browse(report, "episodes/9/0", tmp_path / "profile")
     text = text_of(page)
     shown = lines[9]
-    assert page.count('<article class="turn-card"') == len(shown["turns"])
+    assert page.count('<article class="turn-card') == len(shown["turns"])
     for one in shown["turns"]:
         assert one["observation"] in text
         assert one["answer"] in text
@@ -231,6 +235,8 @@ def test_browser_shows_an_episode_turn_by_turn(finished_run: Path, tmp_path: Pat
     first = visits.count(shown["turns"][0]["state_key"])
     assert first >= 4  # every member starts in this state
     assert f"{first} turns of the group" in text
+    # The address names turn 0, so what the group did in its state stands below it.
+    assert page.count('class="anchor-row') == first
 
 
 @pytest.mark.parametrize("with_policy", [True, False])

@@ -5,6 +5,12 @@ const TRAINING = /^(train|training|rollout)\//;
 const FIRST = ["success", "length", "return", "invalid", "score", "reward", "cut"];
 const RATES = /(success|rate|share|shared_turns|fraction|score|silent_groups|invalid_\w+)$|^cut$/;
 
+const HEADLINE = "success and play";
+const BY_TYPE = "success by type of task";
+const ORDER = [HEADLINE, BY_TYPE, "credit", "learner", "loss", "speed", "time"];
+const rank = (list, found) => (found < 0 ? list.length : found);
+const placeOf = (name) => rank(FIRST, FIRST.findIndex((word) => name === word || name.startsWith(`${word}_`)));
+
 // Returns [{title, charts: [{name, series: [{label, key, low, high, points: [[x, y]]}]}]}].
 function chartGroups(rows) {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) => key !== "iteration");
@@ -13,10 +19,10 @@ function chartGroups(rows) {
     if (/_(low|high)$/.test(key) && keys.includes(key.replace(/_(low|high)$/, ""))) continue;
     const points = rows.filter((row) => known(row[key])).map((row) => [row.iteration, row[key]]);
     if (!points.length) continue;
-    const headline = EVALUATION.test(key) || TRAINING.test(key);
     const bare = key.replace(EVALUATION, "").replace(TRAINING, "");
-    const title = headline ? "Success and play" : key.includes("/") ? key.slice(0, key.indexOf("/")) : "Run";
-    const name = headline ? bare : key.includes("/") ? key.slice(key.indexOf("/") + 1) : key;
+    const headline = bare !== key && placeOf(bare) < FIRST.length;
+    const title = bare.startsWith("success_of_") ? BY_TYPE : headline ? HEADLINE : key.includes("/") ? key.slice(0, key.indexOf("/")) : "run";
+    const name = headline ? bare.replace("success_of_", "") : key.includes("/") ? key.slice(key.indexOf("/") + 1) : key;
     if (!groups.has(title)) groups.set(title, new Map());
     const charts = groups.get(title);
     if (!charts.has(name)) charts.set(name, { name, series: [] });
@@ -27,13 +33,18 @@ function chartGroups(rows) {
       low: hasBand ? band("low") : null, high: hasBand ? band("high") : null,
     });
   }
-  const place = (name) => { const at = FIRST.findIndex((word) => name === word || name.startsWith(`${word}_`)); return at < 0 ? FIRST.length : at; };
   const sorted = [...groups].map(([title, charts]) => ({ title, charts: [...charts.values()] }));
   for (const group of sorted) {
-    group.charts.sort((one, other) => place(one.name) - place(other.name));
+    group.charts.sort((one, other) => placeOf(one.name) - placeOf(other.name));
     for (const chart of group.charts) chart.series.sort((one, other) => (one.label < other.label ? 1 : -1));
   }
-  return sorted.sort((one, other) => (other.title === "Success and play") - (one.title === "Success and play"));
+  return sorted.sort((one, other) => rank(ORDER, ORDER.indexOf(one.title)) - rank(ORDER, ORDER.indexOf(other.title)));
+}
+
+// The value of a chart that never moves, else null; such charts are told in a line.
+function constantOf(chart) {
+  const [first, ...rest] = chart.series.flatMap((line) => line.points.map(([, y]) => y));
+  return rest.length && rest.every((value) => value === first) && !chart.series.some((line) => line.low) ? first : null;
 }
 
 // Exponential moving average without the bias of its start.
@@ -57,7 +68,7 @@ function niceTicks(low, high, count = 4) {
 }
 
 function isRate(chart) {
-  return RATES.test(chart.name) && chart.series.every((line) => line.points.every(([, y]) => y >= 0 && y <= 1));
+  return (RATES.test(chart.name) || /success_of_/.test(chart.series[0].key)) && chart.series.every((line) => line.points.every(([, y]) => y >= 0 && y <= 1));
 }
 
 function yRange(chart) {

@@ -69,7 +69,7 @@ function anchorTable(members, key, index, at, open) {
       balance(turn.advantage_step, scale), el("span", { class: `figure ${sign(turn.advantage_step ?? 0)}` }, fixed(turn.advantage_step)))));
 }
 
-function turnCard({ turn, at, index, members, visits, scale, open }) {
+function turnCard({ turn, at, index, members, visits, scale, open, wanted }) {
   const { all, episode: whole, step: own } = parts(turn);
   const key = turn.state_key;
   const others = visits.get(key) ?? 1;
@@ -79,6 +79,7 @@ function turnCard({ turn, at, index, members, visits, scale, open }) {
     below.replaceChildren(...(opened ? [] : [anchorTable(members, key, index, at, open)]));
     toggle.setAttribute("aria-expanded", String(!opened));
   } }, el("span", { class: "key" }, ...shown(key ?? "no state key")), el("span", { class: "visits" }, others > 1 ? `${others} turns of the group` : "only here"));
+  if (wanted && others > 1) toggle.click();
   const figure = (name, value) => el("div", { class: "part" }, el("span", {}, name), balance(value, scale, name), el("b", { class: sign(value ?? 0) }, fixed(value)));
   return el("article", { class: "turn-card", id: `turn-${at}` },
     el("div", { class: "margin" }, el("div", { class: "number" }, String(at + 1)),
@@ -106,7 +107,7 @@ async function episodeView(index, goTo, turnWanted) {
   const kind = label("kind", index);
   const status = episode.status ?? "finished";
   const root = el("div", { class: "episode" });
-  const jump = (at) => root.querySelector(`#turn-${at}`)?.scrollIntoView({ behavior: "smooth", block: "center" });
+  const jump = (at, behavior = "smooth") => root.querySelector(`#turn-${at}`)?.scrollIntoView({ behavior, block: "center" });
   const open = (other, at) => (other === index ? jump(at) : goTo(other, at));
   const seen = episode.turns.filter((turn) => visits.get(turn.state_key) > 1).length;
   const facts = [
@@ -123,13 +124,13 @@ async function episodeView(index, goTo, turnWanted) {
       el("dl", {}, amounts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
       members.length > 1 && el("div", { class: "members" }, el("span", {}, "group"), members.map(({ index: other, episode: member }) =>
         el("button", { type: "button", class: `member ${member.success ? "good" : "bad"}${other === index ? " here" : ""}`, title: `${plural(member.turns.length, "turn")}, return ${short(member.return)}`, onclick: () => goTo(other) }, `#${member.member ?? "?"}`, el("small", {}, `${member.turns.length}`)))),
-      episode.turns.length > 0 && strip(episode, scale, jump),
+      episode.turns.length > 0 && strip(episode, scale, (at) => jump(at)),
       el("p", { class: "legend" }, el("i", { class: "swatch episode-part" }), "episode part", el("i", { class: "swatch step-part" }), "step part", el("i", { class: "swatch total" }), "advantage (sum)", el("i", { class: "swatch invalid" }), "invalid answer"),
       episode.system && el("details", { class: "system" }, el("summary", {}, "instructions"), el("div", { class: "observation" }, ...shown(episode.system)))),
-    el("div", { class: "turns" }, episode.turns.map((turn, at) => turnCard({ turn, at, index, members, visits, scale, open }))));
+    el("div", { class: "turns" }, episode.turns.map((turn, at) => turnCard({ turn, at, index, members, visits, scale, open, wanted: at === turnWanted }))));
   if (known(episode.observation)) root.append(el("article", { class: "turn-card last" }, el("div", { class: "margin" }, "end"), el("div", { class: "body" }, el("div", { class: "observation" }, ...shown(episode.observation)))));
   if (episode.error) root.append(el("article", { class: "turn-card last" }, el("div", { class: "margin" }, "error"), el("div", { class: "body" }, el("div", { class: "observation error" }, ...shown(episode.error)))));
   if (!episode.turns.length) root.append(el("p", { class: "notice" }, "This episode ended before its first action."));
-  if (known(turnWanted)) requestAnimationFrame(() => { jump(turnWanted); root.querySelector(`#turn-${turnWanted}`)?.classList.add("wanted"); });
+  if (known(turnWanted)) requestAnimationFrame(() => { jump(turnWanted, "instant"); root.querySelector(`#turn-${turnWanted}`)?.classList.add("wanted"); });
   return root;
 }

@@ -10,11 +10,17 @@ function overview() {
   const range = [Math.min(...iterations), Math.max(...iterations)];
   let weight = rows.length > 30 ? 0.6 : 0;
   const curves = el("div", {});
+  const section = (group) => {
+    const moving = group.charts.filter((chart) => constantOf(chart) === null);
+    const still = group.charts.filter((chart) => constantOf(chart) !== null);
+    return el("section", { class: "curves" }, el("h2", {}, words(group.title)),
+      group.title === HEADLINE && el("p", { class: "legend" }, el("i", { class: "swatch training" }), "training", el("i", { class: "swatch evaluation" }), "evaluation"),
+      el("div", { class: "grid-of-charts" }, moving.map((chart) => drawChart(chart, range, weight, showIteration))),
+      still.length > 0 && el("p", { class: "constants" }, "always the same: ", still.map((chart) => el("span", {}, `${words(chart.name)} `, el("b", {}, short(constantOf(chart)))))));
+  };
   const draw = () => {
     linked.clear();
-    curves.replaceChildren(...groups.map((group) => el("section", { class: "curves" }, el("h2", {}, words(group.title)),
-      group.charts.some((chart) => chart.series.length > 1 || chart.series[0].label === "evaluation") && el("p", { class: "legend" }, el("i", { class: "swatch training" }), "training", el("i", { class: "swatch evaluation" }), "evaluation"),
-      el("div", { class: "grid-of-charts" }, group.charts.map((chart) => drawChart(chart, range, weight, (x) => showIteration(x)))))));
+    curves.replaceChildren(...groups.map(section));
   };
   draw();
   const slider = el("input", { type: "range", min: "0", max: "0.95", step: "0.05", value: String(weight), "aria-label": "smoothing", oninput: (event) => { weight = Number(event.target.value); draw(); } });
@@ -30,7 +36,7 @@ function headline(groups) {
   const { episodes } = data;
   const cards = [];
   const add = (name, value, note) => cards.push(el("div", { class: "card figure-card" }, el("span", {}, name), el("b", {}, value), el("small", {}, note ?? "")));
-  const chart = groups.flatMap((group) => group.charts).find((candidate) => /success/.test(candidate.name));
+  const chart = groups.flatMap((group) => group.charts).find((candidate) => /(^|_)success$/.test(candidate.name));
   for (const line of chart ? [...chart.series].reverse() : []) {
     const values = line.points.map(([, y]) => y);
     const best = Math.max(...values);
@@ -57,7 +63,7 @@ function episodesPage() {
   const detail = el("div", { class: "detail" }, el("p", { class: "notice" }, data.count ? "Choose an episode on the left. The keys j and k go to the next and the one before." : "There are no episodes in this run yet."));
   const list = longList("episodes", (index) => el("button", { type: "button", class: `row${index === selected ? " here" : ""}`, onclick: () => go(`episodes/${index}`) },
     el("span", { class: `mark ${episodes.success[index] === 1 ? "good" : "bad"}`, title: label("status", index) ?? "" }, episodes.success[index] === 1 ? "✓" : label("status", index) === "failed" ? "!" : "·"),
-    el("span", { class: "cell task", title: taskName(index) }, ...shown(taskName(index).split("/").slice(-1)[0])),
+    el("span", { class: "cell task", title: taskName(index) }, ...shown(taskName(index).split("/").slice(1).join("/") || taskName(index))),
     el("span", { class: "cell figure" }, `#${episodes.member[index] ?? "?"}`),
     el("span", { class: "cell figure" }, `${episodes.turns[index]} t`),
     el("span", { class: `cell figure ${sign(episodes.advantage[index] ?? 0)}` }, fixed(episodes.advantage[index]))));
@@ -99,7 +105,7 @@ function settingsPage() {
     const plain = Object.entries(value).filter(([, item]) => item === null || typeof item !== "object" || Array.isArray(item));
     const nested = Object.entries(value).filter(([, item]) => item !== null && typeof item === "object" && !Array.isArray(item));
     return [
-      plain.length > 0 && el("div", { class: "card flush settings" }, el("h3", {}, name), el("dl", {}, plain.map(([key, item]) => el("div", {}, el("dt", {}, ...shown(key)), el("dd", {}, ...shown(typeof item === "string" ? item : JSON.stringify(item))))))),
+      plain.length > 0 && el("div", { class: "card flush settings" }, el("h3", {}, name), el("dl", {}, plain.map(([key, item]) => el("div", {}, el("dt", {}, ...shown(key)), el("dd", {}, ...shown(typeof item === "string" ? item : JSON.stringify(item, (_, one) => (typeof one === "number" ? Number(one.toPrecision(6)) : one)))))))),
       nested.map(([key, item]) => table(item, name ? `${name} · ${key}` : key)),
     ];
   };
