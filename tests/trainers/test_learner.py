@@ -1,0 +1,445 @@
+"""The learner against plain computations of the same thing, and what must not change its result."""
+
+import dataclasses
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.trainers.small_model import VOCABULARY, random_samples, small_model
+from trainers.learner import Learner, make_batch, token_logprobs
+from trainers.parallel import Ranks, limit_threads
+from trainers.samples import Sample
+from trainers.settings import LearnerSettings, LossSettings
+
+INF = math.inf
+ON_POLICY = LossSettings(kl_weight=0.0, importance_cap=None)
+"""Nothing but the clipped loss against the sampler's own log-probabilities."""
+
+
+def plain_logprobs(model, sample, temperature=1.0):
+    """Log-probabilities of the action tokens, from all logits of a row on its own."""
+    logits = model(torch.from_numpy(sample.ids)[None]).logits[0] / temperature
+    logprobs = logits.log_softmax(-1)[:-1].gather(1, torch.from_numpy(sample.ids)[1:, None])[:, 0]
+    return logprobs[torch.from_numpy(sample.action_mask)[1:]]
+
+
+def gradient(model) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+
+def with_sampler_logprobs(model, samples: list[Sample]) -> list[Sample]:
+    """The samples as if this model had sampled them."""
+    result = []
+    for sample in samples:
+        logprobs = sample.old_logprobs.copy()
+        logprobs[sample.action_mask] = plain_logprobs(model, sample).detach().numpy()
+        result.append(dataclasses.replace(sample, old_logprobs=logprobs))
+    return result
+
+
+# -- log-probabilities -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("context", ["step", "conversation"])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_logprobs_are_those_of_each_row_alone(context, temperature):
+    model, samples = small_model(), random_samples(context)
+    batch = make_batch(samples)
+    logprobs, entropy = token_logprobs(model, batch, temperature)
+    assert logprobs.shape == entropy.shape == batch.ids_bt.shape
+    for row, sample in enumerate(samples):
+        there = logprobs[row, : len(sample)][torch.from_numpy(sample.action_mask)]
+        torch.testing.assert_close(there, plain_logprobs(model, sample, temperature), atol=1e-5, rtol=0)
+    assert (logprobs[~batch.action_mask_bt] == 0).all()
+    # Random weights: nearly uniform.
+    assert entropy[batch.action_mask_bt].mean().item() == pytest.approx(math.log(VOCABULARY), abs=0.1)
+
+
+def test_a_model_is_left_as_it_was():
+    model, samples = small_model(), random_samples()
+    ids = torch.from_numpy(samples[0].ids)[None]
+    before = model(ids).logits
+    token_logprobs(model, make_batch(samples))
+    torch.testing.assert_close(model(ids).logits, before, atol=0, rtol=0)
+
+
+def test_greedy_answers_have_no_logprobs():
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        token_logprobs(small_model(), make_batch(random_samples()), 0.0)
+    with pytest.raises(ValueError, match="above 0 to learn from, got 0"):
+        Learner(small_model(), temperature=0.0)
+
+
+# -- the gradient ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean"])
+@pytest.mark.parametrize("context", ["step", "conversation"])
+def test_gradient_is_that_of_the_formula(aggregation, context):
+    model, samples = small_model(), random_samples(context)
+    # By hand: max(−ρA, −clip(ρ)A) per token, averaged over all tokens or within each sample first.
+    losses = []
+    for sample in samples:
+        mask = sample.action_mask
+        ratio = (plain_logprobs(model, sample) - torch.from_numpy(sample.old_logprobs[mask])).exp()
+        a = torch.from_numpy(sample.advantages[mask])
+        losses.append(torch.maximum(-ratio * a, -ratio.clamp(0.8, 1.2) * a))
+    expected = (torch.cat(losses) if aggregation == "token-mean" else torch.stack([x.mean() for x in losses])).mean()
+    model.zero_grad()
+    expected.backward()
+    by_hand = gradient(model)
+
+    settings = LearnerSettings(max_grad_norm=INF, tokens_per_micro_batch=100)
+    loss = dataclasses.replace(ON_POLICY, aggregation=aggregation, dual_clip=None)
+    metrics = Learner(model, settings, loss).update(samples)
+    assert metrics["loss"] == pytest.approx(expected.item(), abs=1e-6)
+    assert metrics["grad_norm"] == pytest.approx(by_hand.norm().item(), rel=1e-4)
+    torch.testing.assert_close(gradient(model), by_hand, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean"])
+def test_gradient_is_the_same_for_any_split(aggregation):
+    loss = LossSettings(aggregation=aggregation, entropy_weight=0.02, kl_weight=0.1)
+    gradients, counts = [], []
+    for budget in (1, 100, 10**6):  # 1: every sample alone
+        model = small_model()
+        settings = LearnerSettings(max_grad_norm=INF, tokens_per_micro_batch=budget)
+        metrics = Learner(model, settings, loss, reference=small_model(seed=1)).update(random_samples())
+        gradients.append(gradient(model))
+        counts.append(metrics["micro_batches"])
+        assert metrics["padding"] < 0.1
+    assert len(set(counts)) == 3
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], atol=1e-7, rtol=1e-4)
+
+
+def test_recomputed_activations_give_the_same_gradient():
+    gradients, calls = [], []
+    for checkpointing in (False, True):
+        model = small_model()
+        count: list[int] = []
+        model.model.layers[0].mlp.register_forward_pre_hook(lambda *_, count=count: count.append(1))
+        settings = LearnerSettings(gradient_checkpointing=checkpointing, tokens_per_micro_batch=10**6)
+        metrics = Learner(model, settings, ON_POLICY).update(random_samples())
+        gradients.append(gradient(model))
+        calls.append(len(count) / metrics["micro_batches"])
+        assert not any(module.training for module in model.modules())
+    assert calls == [1, 2]
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-7, rtol=1e-4)
+
+
+def test_bfloat16_is_close_and_weights_stay_float32():
+    model, samples = small_model(), random_samples()
+    exact = Learner(small_model(), LearnerSettings(max_grad_norm=INF), ON_POLICY).update(samples)
+    short = Learner(model, LearnerSettings(max_grad_norm=INF, precision="bfloat16"), ON_POLICY).update(samples)
+    assert short["grad_norm"] == pytest.approx(exact["grad_norm"], rel=0.05)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_weights_in_a_short_type_are_warned_about():
+    with pytest.warns(UserWarning, match="should be float32"):
+        Learner(small_model().bfloat16(), loss=ON_POLICY)
+
+
+# -- the update --------------------------------------------------------------------------------------------------------
+
+
+def test_what_earned_more_becomes_likelier():
+    model = small_model()
+    samples = with_sampler_logprobs(model, random_samples())
+    learner = Learner(model, LearnerSettings(learning_rate=3e-3), ON_POLICY)
+    before = learner.logprobs(samples)
+    learner.update(samples)
+    change = [(new - old).mean().item() for new, old in zip(learner.logprobs(samples), before, strict=True)]
+    advantages = [sample.advantages[sample.action_mask][0] for sample in samples]
+    assert np.corrcoef(change, advantages)[0, 1] > 0.5
+
+
+def test_metrics_of_a_first_step_on_policy():
+    model = small_model()
+    samples = with_sampler_logprobs(model, random_samples())
+    metrics = Learner(model, loss=LossSettings()).update(samples)
+    tokens = sum(int(sample.action_mask.sum()) for sample in samples)
+    assert metrics["action_tokens"] == tokens
+    assert metrics["samples"] == len(samples)
+    assert metrics["steps"] == 1
+    # ρ = 1 everywhere: the loss is the negative mean advantage, nothing is clipped, the reference is the model itself.
+    mean_advantage = np.concatenate([sample.advantages[sample.action_mask] for sample in samples]).mean()
+    assert metrics["loss"] == pytest.approx(-mean_advantage, abs=1e-5)
+    assert metrics["clip_fraction"] == 0
+    assert metrics["ratio_max"] == 1
+    assert metrics["kl"] == 0
+    assert metrics["sampler_difference_max"] < 1e-5
+    assert metrics["importance_weight"] == pytest.approx(1, abs=1e-5)
+
+
+def test_later_steps_of_an_update_compare_with_its_start():
+    model = small_model()
+    samples = with_sampler_logprobs(model, random_samples())
+    settings = LearnerSettings(learning_rate=1e-3, epochs=2, minibatches=2)
+    metrics = Learner(model, settings, LossSettings()).update(samples)
+    assert metrics["steps"] == 4
+    assert metrics["samples"] == 2 * len(samples)
+    assert metrics["ratio_max"] > 1.001
+    assert metrics["old_kl"] > 0
+    assert metrics["kl"] == pytest.approx(metrics["old_kl"], rel=0.5)  # the reference is the start as well
+    # Of the same weights, so still a matter of rounding though the weights have moved.
+    assert metrics["sampler_difference_max"] < 1e-5
+
+
+def test_a_sampler_that_differs_is_corrected_and_told():
+    # The sampler believes every token to be 1 nat less likely: weight e, capped at 2, so the loss is 2 × as large.
+    model = small_model()
+    samples = with_sampler_logprobs(model, random_samples())
+    off = [dataclasses.replace(s, old_logprobs=np.where(s.action_mask, s.old_logprobs - 1, 0)) for s in samples]
+    loss = dataclasses.replace(ON_POLICY, importance_cap=2.0)
+    right = Learner(small_model(), loss=loss).update(samples)
+    metrics = Learner(small_model(), loss=loss).update(off)
+    assert metrics["sampler_difference"] == pytest.approx(1, abs=1e-4)
+    assert metrics["importance_weight"] == pytest.approx(2)
+    assert metrics["importance_capped"] == 1
+    assert metrics["loss"] == pytest.approx(2 * right["loss"], rel=1e-3)
+    # Trusted instead, the ratio itself is e, and the good tokens are clipped.
+    trusted = Learner(small_model(), loss=ON_POLICY).update(off)
+    assert trusted["ratio_max"] == pytest.approx(math.e, rel=1e-3)
+    assert trusted["clip_fraction"] > 0
+
+
+def test_supervised_learning_lowers_cross_entropy():
+    model, samples = small_model(), random_samples("conversation")
+    demonstrations = [
+        dataclasses.replace(sample, advantages=sample.action_mask.astype(np.float32)) for sample in samples
+    ]
+    expected = -torch.cat([plain_logprobs(model, sample) for sample in samples]).mean().item()
+    learner = Learner(model, LearnerSettings(learning_rate=3e-3), ON_POLICY)
+    losses = [learner.supervised(demonstrations)["loss"] for _ in range(20)]
+    assert losses[0] == pytest.approx(expected, abs=1e-5)
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_nothing_to_learn_from_changes_nothing():
+    model = small_model()
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    learner = Learner(model)
+    assert learner.update([])["steps"] == 0
+    assert learner.step == 0
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_move():
+    model, samples = small_model(), random_samples()
+    samples[0].advantages[samples[0].action_mask] = np.inf
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    with pytest.raises(FloatingPointError, match="optimiser step 0 has norm"):
+        Learner(model, loss=ON_POLICY).update(samples)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def test_two_samples_of_one_origin_are_refused():
+    samples = random_samples()
+    with pytest.raises(ValueError, match=r"got \(group, episode, turn\) \(0, 0, 0\) twice"):
+        Learner(small_model(), loss=ON_POLICY).update([*samples, samples[0]])
+
+
+def test_a_frozen_model_is_refused():
+    with pytest.raises(ValueError, match="all are frozen"):
+        Learner(small_model().requires_grad_(False))
+
+
+# -- the reference -----------------------------------------------------------------------------------------------------
+
+
+def adapted(seed: int = 0) -> Any:
+    peft = pytest.importorskip("peft")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return peft.get_peft_model(small_model(), peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+
+
+def test_reference_of_an_adapter_is_the_base_without_it():
+    model = adapted()
+    head = model.get_base_model().lm_head.weight
+    samples = with_sampler_logprobs(small_model(), random_samples())
+    learner = Learner(model, LearnerSettings(learning_rate=1e-2), LossSettings())
+    assert learner._reference is model  # no copy is held
+    assert learner.update(samples)["kl"] == 0  # an adapter starts as nothing
+    assert learner.update(samples)["kl"] > 0
+    # What it is taken to is still the base, to which the sampler's log-probabilities belong.
+    found = learner._reference_logprobs(samples)
+    for sample in samples:
+        expected = torch.from_numpy(sample.old_logprobs[sample.action_mask])
+        torch.testing.assert_close(found[sample.key], expected, atol=1e-5, rtol=0)
+    assert torch.equal(head, small_model().lm_head.weight)
+
+
+def test_reference_of_whole_weights_is_a_frozen_copy():
+    model = small_model()
+    samples = with_sampler_logprobs(model, random_samples())
+    learner = Learner(model, LearnerSettings(learning_rate=1e-2), LossSettings())
+    assert learner.update(samples)["kl"] == 0
+    assert learner.update(samples)["kl"] > 0
+    assert learner._reference is not None
+    assert not any(p.requires_grad for p in learner._reference.parameters())
+    start = small_model().parameters()
+    assert all(torch.equal(p, q) for p, q in zip(learner._reference.parameters(), start, strict=True))
+
+
+def test_without_a_divergence_no_reference_is_held():
+    assert Learner(small_model(), loss=ON_POLICY)._reference is None
+
+
+# -- the schedule and the state ----------------------------------------------------------------------------------------
+
+
+# Ten steps, two of warm-up, peak 1: 0.5, 1, then 1 − s or (1 + cos πs)/2 with s = (step − 2)/8.
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.5, 1, 1, 1, 1]),
+        ("linear", [0.5, 1, 1, 0.5, 0]),
+        ("cosine", [0.5, 1, 1, 0.5, 0]),
+    ],
+)
+def test_learning_rate(schedule, expected):
+    settings = LearnerSettings(learning_rate=1.0, schedule=schedule, warmup_steps=2)
+    assert [settings.rate_at(step, 10) for step in (0, 1, 2, 6, 12)] == pytest.approx(expected)
+    # cos(π/4) = 0.707107
+    if schedule == "cosine":
+        assert settings.rate_at(4, 10) == pytest.approx(0.853553)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("warmup_steps", -1),
+        ("betas", (0.9, 1.0)),
+        ("max_grad_norm", 0.0),
+        ("minibatches", 0),
+        ("schedule", "step"),
+        ("precision", "int8"),
+    ],
+)
+def test_learner_settings_that_mean_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"expected .*{name}"):
+        LearnerSettings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clip_low", 1.5),
+        ("clip_high", -0.1),
+        ("dual_clip", 1.0),
+        ("kl_weight", -1.0),
+        ("kl_estimator", "k4"),
+        ("aggregation", "sum"),
+        ("importance_cap", 0.5),
+        ("entropy_weight", INF),
+    ],
+)
+def test_loss_settings_that_mean_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"expected .*{name}"):
+        LossSettings(**{name: value})
+
+
+def learning_run(model):
+    settings = LearnerSettings(learning_rate=1e-3, schedule="cosine", minibatches=2, epochs=2)
+    return Learner(model, settings, LossSettings(entropy_weight=0.01), total_updates=4, seed=5)
+
+
+def untimed(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name != "seconds"}
+
+
+def test_a_resumed_learner_goes_on_bit_for_bit():
+    whole = small_model()
+    learner = learning_run(whole)
+    expected = [untimed(learner.update(random_samples(seed=update))) for update in range(4)]
+
+    first = learning_run(before := small_model())
+    for update in range(2):
+        first.update(random_samples(seed=update))
+    state, weights = first.state(), {name: tensor.clone() for name, tensor in before.state_dict().items()}
+    second = learning_run(after := small_model())  # holds the reference before the weights are replaced
+    after.load_state_dict(weights)
+    second.load_state(state)
+    assert [untimed(second.update(random_samples(seed=update))) for update in (2, 3)] == expected[2:]
+    assert all(torch.equal(p, q) for p, q in zip(after.parameters(), whole.parameters(), strict=True))
+
+
+def test_a_state_of_another_model_is_refused():
+    learner = learning_run(adapted())
+    learner.update(random_samples())
+    with pytest.raises(ValueError, match="for this model, got one that differs in"):
+        learning_run(small_model()).load_state(learner.state())
+
+
+# -- ranks -------------------------------------------------------------------------------------------------------------
+
+
+def run_ranks(size: int, output: Path, root: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    output.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.trainers.rank_run", str(output)],
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
+            cwd=root,
+        )
+        for rank in range(size)
+    ]
+    assert [process.wait(timeout=240) for process in processes] == [0] * size
+    return json.loads((output / "metrics.json").read_text()), load_file(output / "weights.safetensors")
+
+
+def test_two_ranks_learn_what_one_does(tmp_path, root):
+    one, weights = run_ranks(1, tmp_path / "one", root)
+    two, weights_of_two = run_ranks(2, tmp_path / "two", root)
+    for alone, shared in zip(one["metrics"], two["metrics"], strict=True):
+        assert alone.keys() == shared.keys()
+        # How the samples fall into micro-batches depends on which of them are together.
+        for name in alone.keys() - {"seconds", "micro_batches", "padding"}:
+            assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-5), name
+    assert two["sums"][0] == two["sums"][1]
+    for name, tensor in weights.items():
+        torch.testing.assert_close(weights_of_two[name], tensor, atol=1e-5, rtol=0, msg=name)
+
+
+def test_alone_a_rank_is_everyone():
+    ranks = Ranks.from_environment()
+    assert ranks == Ranks()
+    assert ranks.is_main
+    assert ranks.share([1, 2, 3]) == [1, 2, 3]
+    assert ranks.gather("mine") == ["mine"]
+    assert ranks.sums({"a": 1.5}) == {"a": 1.5}
+    ranks.wait()
+    ranks.close()
+
+
+def test_shares_are_dealt_out_in_turn():
+    assert [Ranks(rank=rank, size=2).share("abcde") for rank in range(2)] == [["a", "c", "e"], ["b", "d"]]
+
+
+def test_threads_are_one_unless_said_otherwise(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert limit_threads() == 1
+    assert limit_threads(2) == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert limit_threads() == 2  # left alone
+    torch.set_num_threads(before)
