@@ -42,19 +42,29 @@ def blocks(report: Path) -> dict[str, Any]:
     return {name: json.loads(gzip.decompress(base64.b64decode(text))) for name, text in found}
 
 
-def browse(report: Path, address: str, profile: Path) -> str:
-    """The page as it stands after its script has run, as HTML; any complaint of the browser fails the test."""
+def browse(report: Path, address: str | None, profile: Path) -> str:
+    """The page as it stands after its script has run, as HTML; any complaint of the browser fails the test.
+
+    Without an address the page goes where it likes.
+    """
     if BROWSER is None:
         pytest.skip("needs a browser: install chromium")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     command += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--window-size=1400,900", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"{report.as_uri()}#{address}"], capture_output=True, encoding="utf-8", timeout=120, check=False
-    )
+    command.append(report.as_uri() if address is None else f"{report.as_uri()}#{address}")
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=False)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert not complaints
-    assert f'data-ready="#{address}"' in done.stdout, done.stderr[-2000:]
+    assert f'data-ready="#{address or ""}' in done.stdout, done.stderr[-2000:]
     return done.stdout
+
+
+def without_policy(report: Path) -> str:
+    """The page as a viewer shows it that ignores the Content-Security-Policy."""
+    page = report.read_text(encoding="utf-8")
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
+    assert policy
+    return page.replace(policy[0], "")
 
 
 class Page(HTMLParser):
@@ -250,10 +260,7 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, with_policy: boo
     (run / "summary.json").write_text(json.dumps({text: {text: text}}))
     report = view(run)
     if not with_policy:  # escaping alone must do, as in a viewer that ignores the policy
-        page = report.read_text(encoding="utf-8")
-        policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
-        assert policy
-        report.write_text(page.replace(policy[0], ""), encoding="utf-8")
+        report.write_text(without_policy(report), encoding="utf-8")
     for address in ("overview", "tasks", "episodes/0", "settings"):
         page = browse(report, address, tmp_path / "profile")
         elements = Page(page)
@@ -264,6 +271,59 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, with_policy: boo
             assert "<b>bold</b> &amp;" in text_of(page)
             assert "U+202E" in page  # what would turn the line round is shown by number
     assert html.escape("run@@DATA@@").replace("@", "&#64;") in report.read_text(encoding="utf-8")
+
+
+USE = """
+<script type="module">
+const wait = async (what) => { while (!what()) await new Promise((done) => setTimeout(done, 20)); };
+const find = (where) => document.querySelector(where);
+const rows = () => [...document.querySelectorAll(".long-list.episodes .row .task")].map((cell) => cell.textContent);
+const said = {};
+await wait(() => find(".plot"));
+find("#theme").click();
+said.theme = document.documentElement.dataset.theme;
+find(".plot").dispatchEvent(new MouseEvent("click", { clientX: find(".plot").getBoundingClientRect().right }));
+await wait(() => find(".turn-card"));
+said.iteration = find('select[aria-label="iteration"]').value;
+said.shown = find(".count").textContent;
+const before = location.hash;
+dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));
+await wait(() => location.hash !== before);
+said.next = [before, location.hash];
+const outcome = find('select[aria-label="outcome"]');
+outcome.value = "success";
+outcome.dispatchEvent(new Event("change"));
+said.successes = find(".count").textContent;
+[...document.querySelectorAll("nav button")][1].click();
+await wait(() => find(".tasks .row"));
+find(".row.head button").click();
+said.first = find(".tasks .row .task").textContent;
+find(".tasks .row").click();
+await wait(() => find(".long-list.episodes") && new Set(rows()).size === 1);
+said.task = rows()[0];
+document.body.append(Object.assign(document.createElement("pre"), { id: "said", textContent: JSON.stringify(said) }));
+</script>"""
+
+
+def test_controls_do_what_they_say(finished_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(without_policy(view(finished_run, tmp_path / "report.html")).replace("</body>", USE + "</body>"))
+    done = browse(page, None, tmp_path / "profile")
+    found = re.search(r'<pre id="said">(.*?)</pre>', done)
+    assert found, "the controls were not all there"
+    said = json.loads(html.unescape(found[1]))
+    lines = [json.loads(line) for line in (finished_run / "episodes.jsonl").read_text().splitlines()]
+    last = [number for number, line in enumerate(lines) if line["iteration"] == 3]
+    wins = sum(lines[number]["success"] for number in last)
+    assert said == {
+        "theme": "dark",
+        "iteration": "3",  # the right end of a chart is the last of the passes 0 to 3
+        "shown": "12 episodes",
+        "next": [f"#episodes/{last[0]}", f"#episodes/{last[1]}"],
+        "successes": f"{wins} episode{'' if wins == 1 else 's'}",
+        "first": "generated_train/000000000",  # a click on the head of a column sorts by it
+        "task": "000000000",
+    }
 
 
 def test_hostile_text_would_act_if_it_were_markup(tmp_path: Path) -> None:

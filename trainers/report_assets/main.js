@@ -100,12 +100,18 @@ function episodesPage() {
   return Object.assign(page, { show, step, narrow });
 }
 
+function setting(value) {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value) && value.some((one) => one !== null && typeof one === "object")) return plural(value.length, "row");
+  return JSON.stringify(value, (_, one) => (typeof one === "number" ? Number(one.toPrecision(6)) : one));
+}
+
 function settingsPage() {
   const table = (value, name) => {
     const plain = Object.entries(value).filter(([, item]) => item === null || typeof item !== "object" || Array.isArray(item));
     const nested = Object.entries(value).filter(([, item]) => item !== null && typeof item === "object" && !Array.isArray(item));
     return [
-      plain.length > 0 && el("div", { class: "card flush settings" }, el("h3", {}, name), el("dl", {}, plain.map(([key, item]) => el("div", {}, el("dt", {}, ...shown(key)), el("dd", {}, ...shown(typeof item === "string" ? item : JSON.stringify(item, (_, one) => (typeof one === "number" ? Number(one.toPrecision(6)) : one)))))))),
+      plain.length > 0 && el("div", { class: "card flush settings" }, el("h3", {}, name), el("dl", {}, plain.map(([key, item]) => el("div", {}, el("dt", {}, ...shown(key)), el("dd", {}, ...shown(setting(item))))))),
       nested.map(([key, item]) => table(item, name ? `${name} · ${key}` : key)),
     ];
   };
