@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent_gym.envs.alfworld.facts import LISTERS, STATIC
+from agent_gym.envs.alfworld.facts import LISTERS, PREDICATES, STATIC
 from agent_gym.envs.alfworld.pddl import cannot_play, parse_typed_list
 from agent_gym.errors import GameFileError
 
@@ -74,11 +74,13 @@ def parse_goal(formula: Any, types: dict[str, str]) -> Goal:
     variables: dict[str, str] = {}
     parts: list[list[Atom]] = []
     _collect_parts(formula, variables, parts, {})
+    known = {**types, **variables}
     for part in parts:
         for atom in part:
-            for term in atom.terms:
-                if term[0] != "?" and term not in types:
-                    raise GameFileError(f"the goal names {term!r}, which :objects does not declare.")
+            _check_atom(atom, known)
+        used = {term for atom in part if atom.predicate != "!=" for term in atom.terms}
+        if loose := sorted(term for atom in part for term in atom.terms if term[0] == "?" and term not in used):
+            raise cannot_play(f"the goal asks nothing of {loose[0].partition('#')[0]!r} but to be another")
     ordered = tuple(tuple(_in_cheap_order(part)) for part in parts)
     changing = frozenset(
         atom.predicate for part in ordered for atom in part if atom.predicate not in STATIC and atom.predicate != "!="
@@ -104,13 +106,13 @@ def _collect_atoms(formula: Any, variables: dict[str, str], atoms: list[Atom], r
     if head == "and":
         for member in formula[1:]:
             _collect_atoms(member, variables, atoms, renamed)
-    elif head == "exists":
+    elif head == "exists" and len(formula) == 3 and isinstance(formula[1], list):
         inner = dict(renamed)
         for name, kind in parse_typed_list(formula[1], "the goal"):
             inner[name] = f"{name}#{len(variables)}"  # the same name may be quantified twice
             variables[inner[name]] = kind
         _collect_atoms(formula[2], variables, atoms, inner)
-    elif head == "not" and isinstance(formula[1], list) and formula[1][0] == "=":
+    elif head == "not" and len(formula) == 2 and isinstance(formula[1], list) and formula[1][:1] == ["="]:
         atoms.append(Atom("!=", _renamed(formula[1][1:], renamed)))
     elif head in LISTERS and not head.startswith("not_"):
         atoms.append(Atom(head, _renamed(formula[1:], renamed)))
@@ -118,7 +120,19 @@ def _collect_atoms(formula: Any, variables: dict[str, str], atoms: list[Atom], r
         raise cannot_play(f"the goal contains {head!r}, which is none of facts, 'and', 'exists' and '(not (= …))'")
 
 
-def _renamed(terms: list[str], renamed: dict[str, str]) -> tuple[str, ...]:
+def _check_atom(atom: Atom, types: dict[str, str]) -> None:
+    for term in atom.terms:
+        if term not in types:
+            raise GameFileError(f"the goal names {term!r}, which neither :objects nor a quantifier declares.")
+    wanted = PREDICATES.get(atom.predicate)
+    have = tuple(types[term] for term in atom.terms)
+    if have != wanted and not (wanted is None and len(have) == 2):
+        raise GameFileError(f"the goal: expected {atom.predicate} to take {wanted}, got {have}.")
+
+
+def _renamed(terms: list[Any], renamed: dict[str, str]) -> tuple[str, ...]:
+    if not all(isinstance(term, str) for term in terms):
+        raise GameFileError(f"the goal: expected names of things, got {terms!r}.")
     return tuple(renamed.get(term, term) for term in terms)
 
 

@@ -208,35 +208,40 @@ def _alternatives(name: str, rules: object) -> tuple[Alternative, ...]:
 # Right-hand sides and conditions --------------------------------------------------------------------------------------
 
 _CONDITIONAL = re.compile(
-    r"\{(?:#(?P<rule>[\w()/!<>\-\s,.]+)#|(?P<expression>[^|\[\]{}\n<>]+?))(?:\s*\|\s*(?P<given>[^;|{}\n\[\]#]+))?\s*\}"
+    r"\{\t*(?:#\t*(?P<rule>[\w()/!<>\-\s,.]+)#|(?P<expression>[^|\[\]{}\n<>]+?))"
+    r"(?:\s*\|\s*(?P<given>(?!\s)[^;|{}\n\[\]#]+))?\t*\}"
 )
-_REFERENCE = re.compile(r"#([\w()/!<>\-\s,.]+)#")
+_REFERENCE = re.compile(r"#\t*([\w()/!<>\-\s,.]+)#")
 _LITERAL = re.compile(r'"([^;|"<>\[\]#{}]*)"|([^;|"<>\[\]#{}]+)')
-_PREDICATE = re.compile(r"\s*(!?[\w/]+)\(([^()]*)\)\s*")
+_LIST_START, _LIST_END = re.compile(r"\[\t*"), re.compile(r"\t*\]")
+_PREDICATE = re.compile(r"\s*(!?[\w/]+)\s*\(([^()]*)\)\s*")
 
 
 @lru_cache(maxsize=4096)
 def parse_symbols(text: str) -> tuple[Symbol, ...]:
     """Split a right-hand side into symbols.
 
-    Blanks at its beginning do not count, and what follows a character that can't start a symbol (a stray brace, say) is
-    dropped: so does the benchmark's engine.
+    Blanks at its beginning and tabs between symbols do not count, and what follows a character that can't start a
+    symbol (a stray brace, say) is dropped: so does the benchmark's engine.
 
     Raises:
         UnsupportedGameError: If an expression is not of the allowed kind.
     """
     symbols: list[Symbol] = []
-    text = text.replace("\\n", "\n")
-    if text.startswith("//"):
-        raise _unsupported("a right-hand side begins with a comment")
     position = len(text) - len(text.lstrip())
+    if text.startswith("//", position):
+        raise _unsupported("a right-hand side begins with a comment")
     while position < len(text):
-        if text[position] == "[":
-            match = _CONDITIONAL.match(text, position + 1)
-            if match is None or not text.startswith("]", match.end()):
+        if text[position] == "\t":  # only inside a literal (which would have swallowed it) do tabs count
+            position += 1
+            continue
+        if start := _LIST_START.match(text, position):
+            match = _CONDITIONAL.match(text, start.end())
+            end = match and _LIST_END.match(text, match.end())
+            if match is None or end is None:
                 break
             symbols.append(Listing(_for_each(match)))
-            position = match.end() + 1
+            position = end.end()
         elif text[position] == "{":
             match = _CONDITIONAL.match(text, position)
             if match is None:
@@ -302,10 +307,15 @@ def _allowed(node: ast.expr) -> bool:
         case ast.Attribute(value=ast.Name(), attr="name" | "id" | "definite" | "indefinite"):
             return True
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _allowed(left) and _allowed(right)
+            return _allowed(left) and _allowed(right) and not any(map(_may_be_entity, (left, right)))
         case ast.BoolOp(op=ast.Or(), values=values):
             return all(map(_allowed, values))
     return False
+
+
+def _may_be_entity(node: ast.expr) -> bool:
+    """Return whether the value may be an entity, which can be shown but not be added to a text."""
+    return isinstance(node, ast.Name) or (isinstance(node, ast.BoolOp) and any(map(_may_be_entity, node.values)))
 
 
 def _unsupported(reason: str) -> UnsupportedGameError:

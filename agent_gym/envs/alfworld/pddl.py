@@ -19,6 +19,9 @@ SExpr: TypeAlias = "str | list[SExpr]"
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _COMMENT = re.compile(r";[^\n]*")
 
+_DEEPEST = 100
+"""Published files nest about ten deep; what reads the lists is recursive."""
+
 TYPES = frozenset({"agent", "location", "receptacle", "object", "rtype", "otype"})
 """Types of objects in the household domain; none is a subtype of another."""
 
@@ -66,6 +69,10 @@ def parse_sexpr(text: str, what: str) -> list[Any]:
     for token in _TOKEN.findall(_COMMENT.sub("", text).lower()):
         if token == "(":
             stack.append([])
+            if len(stack) > _DEEPEST:
+                raise GameFileError(
+                    f"{what}: parentheses are nested more than {_DEEPEST} deep; the file may be damaged."
+                )
         elif token == ")":
             if len(stack) == 1:
                 raise GameFileError(
@@ -132,6 +139,8 @@ def action_digests(domain: str) -> dict[str, str]:
                 raise cannot_play(f"the domain declares the types {sorted(declared)}, expected {sorted(TYPES)}")
         elif head == ":action":
             name, form = _canonical_action(section)
+            if name in digests:
+                raise cannot_play(f"the domain has the action {name!r} twice")
             digests[name] = hashlib.sha256(repr(form).encode()).hexdigest()[:16]
         else:
             raise cannot_play(f"the domain has a section {head!r} that is not known")

@@ -136,10 +136,10 @@ def _read_problem(text: str) -> tuple[dict[str, str], dict[str, set[tuple[str, .
     for needed in (":objects", ":init", ":goal"):
         if needed not in sections:
             raise GameFileError(f"pddl_problem: expected a section {needed}, got {sorted(sections)}.")
-    types = {
-        sys.intern(thing): sys.intern(kind)
-        for thing, kind in parse_typed_list(sections[":objects"], "pddl_problem :objects")
-    }
+    declared = parse_typed_list(sections[":objects"], "pddl_problem :objects")
+    types = {sys.intern(thing): sys.intern(kind) for thing, kind in declared}
+    if len(types) != len(declared):
+        raise GameFileError("pddl_problem: expected each name once in :objects, got some twice.")
     facts: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for fact in sections[":init"]:
         if not isinstance(fact, list) or not fact or not isinstance(fact[0], str):
@@ -164,9 +164,11 @@ def _check_fact(predicate: str, arguments: tuple[str, ...], types: dict[str, str
                 f"pddl_problem: the fact {predicate} names {argument!r}, which :objects does not declare."
             )
     if predicate in PREDICATES:
-        wanted = PREDICATES[predicate]
+        wanted, got = PREDICATES[predicate], f"expected {predicate} to take {PREDICATES[predicate]}, got {arguments}"
+        if len(arguments) != len(wanted):
+            raise GameFileError(f"pddl_problem: {got}.")
         if tuple(types[argument] for argument in arguments) != wanted:
-            raise GameFileError(f"pddl_problem: expected {predicate} to take {wanted}, got ({', '.join(arguments)}).")
+            raise cannot_play(got)  # the original does not look at the types
     elif predicate not in _BOOKKEEPING:
         raise cannot_play(f"the problem has facts {predicate!r}, which are not known")
 

@@ -41,7 +41,7 @@ SCOPES: dict[str, Scope] = {
 """Parameters of every action, as the domain declares them."""
 
 _MUST_SHOW: dict[str, frozenset[str]] = {
-    name: frozenset(shown.split())
+    name: frozenset(f"{{{placeholder}}}" for placeholder in shown.split())
     for shown, names in {
         "r": "examinereceptacle gotolocation openobject closeobject",
         "o r": "pickupobject putobject cleanobject heatobject coolobject",
@@ -51,6 +51,9 @@ _MUST_SHOW: dict[str, frozenset[str]] = {
     for name in names.split()
 }
 """What a command must name so that no two different actions share a command."""
+
+_MUST_NOT_SHOW = {"gotolocation": frozenset({"{lstart}"}), "putobject": frozenset({"{ot}", "{rt}"})}
+"""What a command must not name: going is worded once for all starts, putting once for all types that fit."""
 
 _FLOOR = frozenset(
     {
@@ -83,12 +86,10 @@ class Shared:
         self.answers: dict[str, Text] = {}
         self._commands: dict[str, Text] = {}
         for action in sorted(game.actions):
-            missing = _MUST_SHOW.get(action, frozenset()) - self.words.variables(action)
-            if missing or self.words.depends_on_state(action):
-                needed = sorted(_MUST_SHOW.get(action, frozenset()))
-                raise cannot_play(
-                    f"the command for {action!r} must name {needed} and nothing that changes ({game.name})"
-                )
+            shape = self.words.shape(action)
+            needed, never = _MUST_SHOW.get(action, frozenset()), _MUST_NOT_SHOW.get(action, frozenset())
+            if not needed.issubset(shape) or not never.isdisjoint(shape):
+                raise cannot_play(f"the command for {action!r} must name {sorted(needed)} and not {sorted(never)}")
             self._commands[action] = self.words.command(action, SCOPES[action])
             self.answers[action] = self.words.feedback(action, SCOPES[action])
         self._texts: dict[Act, str] = {}
@@ -123,12 +124,7 @@ class Shared:
         if place is None:
             game = self.game
             if not self.go:
-                for receptacle in game.receptacles:
-                    self.go[
-                        self._commands["gotolocation"](
-                            sim, (game.agent, game.start, game.location_of[receptacle], receptacle)
-                        )
-                    ] = receptacle
+                self._word_going(sim)
             here = game.receptacles_at.get(location, ())
             acts: list[Act] = [("look", (game.agent, location)), ("inventory", (game.agent,))]
             acts += [("help", (game.agent,))] if "help" in game.actions else []
@@ -136,3 +132,12 @@ class Shared:
             go = sorted(command for command, receptacle in self.go.items() if game.location_of[receptacle] != location)
             place = self._places[location] = Place(go, {self.text(sim, act): act for act in acts}, here)
         return place
+
+    def _word_going(self, sim: Simulator) -> None:
+        """Word the way to every receptacle, from anywhere else: the words of a condition never name one place twice."""
+        game = self.game
+        for receptacle in game.receptacles:
+            end = game.location_of[receptacle]
+            start = next((place for place in (game.start, *game.receptacles_at) if place != end), None)
+            if start is not None:
+                self.go[self._commands["gotolocation"](sim, (game.agent, start, end, receptacle))] = receptacle

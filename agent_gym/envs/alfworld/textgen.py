@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent_gym.envs.alfworld.facts import LISTERS, PREDICATES, STATIC, Lister
+from agent_gym.envs.alfworld.facts import LISTERS, PREDICATES, Lister
 from agent_gym.envs.alfworld.grammar import Expression, ForEach, Listing, Literal, Predicate, Reference, Rules, Symbol
 from agent_gym.envs.alfworld.pddl import cannot_play
 
@@ -26,6 +26,8 @@ Text: TypeAlias = "Callable[[Simulator, Ids], str]"
 Matches: TypeAlias = "Callable[[Simulator, Ids], list[Ids]]"
 
 _TASK = "task"
+_IMPLIED = frozenset({Predicate("receptacleatlocation", (("r", "receptacle"), ("lend", "location")))})
+"""The one condition in a command that is allowed: it is true whenever the action (going) is possible."""
 
 
 class Words:
@@ -52,25 +54,29 @@ class Words:
         """Return the function for a rule without bound placeholders."""
         return self._reference(Reference(name), ())
 
-    def depends_on_state(self, action: str) -> bool:
-        """Return whether the wording of an action's command can change during a game."""
-        return any(predicate.name not in STATIC for predicate in self._conditions(self._action(action)[0], set()))
-
     def _action(self, action: str) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
         words = self._rules.actions.get(action)
         if words is None:
             raise cannot_play(f"the grammar has no words for the action {action!r}")
         return words.template, words.feedback
 
-    def variables(self, action: str) -> frozenset[str]:
-        """Return the names of the placeholders that the wording of an action's command shows directly."""
-        shown: set[str] = set()
+    def shape(self, action: str) -> tuple[str, ...]:
+        """Return the pieces of an action's command: texts as they stand, placeholders as `{name}`.
+
+        Raises:
+            UnsupportedGameError: If the command is more than that, so that its wording could change during a game.
+        """
+        pieces: list[str] = []
         for symbol in self._action(action)[0]:
             each = symbol.items if isinstance(symbol, Listing) else symbol
             what = each.what if isinstance(each, ForEach) else each
+            if isinstance(what, Reference) or (isinstance(each, ForEach) and not _IMPLIED.issuperset(each.condition)):
+                raise cannot_play(f"the command for {action!r} is more than words and names")
             if isinstance(what, Expression):
-                shown |= {node.id for node in ast.walk(what.tree) if isinstance(node, ast.Name)}
-        return frozenset(shown)
+                pieces += sorted({f"{{{node.id}}}" for node in ast.walk(what.tree) if isinstance(node, ast.Name)})
+            elif isinstance(what, Literal):
+                pieces.append(what.text)
+        return tuple(pieces)
 
     def conditions(self) -> list[tuple[Predicate, ...]]:
         """Return every condition in the grammar."""
@@ -84,20 +90,6 @@ class Words:
                 found.append(alternative.condition)
                 found += _nested_conditions(alternative.symbols)
         return [condition for condition in found if condition]
-
-    def _conditions(self, symbols: tuple[Symbol, ...], seen: set[str]) -> list[Predicate]:
-        found: list[Predicate] = []
-        for symbol in symbols:
-            each = symbol.items if isinstance(symbol, Listing) else symbol
-            what = each.what if isinstance(each, ForEach) else each
-            if isinstance(each, ForEach):
-                found += each.condition
-            if isinstance(what, Reference) and what.rule not in seen:
-                seen.add(what.rule)
-                for alternative in self._rules.rules.get(what.rule, ()):
-                    found += alternative.condition
-                    found += self._conditions(alternative.symbols, seen)
-        return found
 
     # Compilation ------------------------------------------------------------------------------------------------------
 
@@ -158,20 +150,24 @@ class Words:
         alternatives = self._rules.rules.get(name)
         if not alternatives:
             raise cannot_play(f"the grammar refers to the rule {name!r}, which it does not have")
-        compiled: list[tuple[Callable[[Simulator, Ids], object] | None, Text]] = []
+        conditional: list[tuple[Callable[[Simulator, Ids], object], Text]] = []
+        otherwise: Text | None = None
         for alternative in alternatives:
-            condition = compile_test(alternative.condition, scope) if alternative.condition else None
-            compiled.append((condition, self._sequence(alternative.symbols, scope)))
-            if condition is None:
+            words = self._sequence(alternative.symbols, scope)
+            if not alternative.condition:
+                otherwise = words
                 break  # what follows can't be reached
-        if compiled[0][0] is None:
-            return compiled[0][1]
+            conditional.append((compile_test(alternative.condition, scope), words))
+        if otherwise is None:
+            raise cannot_play(f"all alternatives of the grammar's rule {name!r} have conditions, so none may apply")
+        if not conditional:
+            return otherwise
 
         def text(sim: Simulator, ids: Ids) -> str:
-            for condition, words in compiled:
-                if condition is None or condition(sim, ids):
+            for condition, words in conditional:
+                if condition(sim, ids):
                     return words(sim, ids)
-            raise cannot_play(f"no alternative of the grammar's rule {name!r} applies in this state")
+            return otherwise(sim, ids)
 
         return text
 

@@ -105,6 +105,21 @@ def test_two_receptacles_at_one_place():
     assert sim.step("use desklamp 1") == ("You turn on the desklamp 1.", True)  # the benchmark never says "off"
 
 
+def test_the_place_where_the_game_starts_can_be_gone_back_to():
+    """The words for going there must not depend on where the first steps lead."""
+    sim = Simulator(kitchen(facts=FACTS.replace("agent1 loc_bar_5", "agent1 loc_bar_1")))
+    sim.reset()
+    assert "go to fridge 1" not in sim.admissible()  # it is here
+    assert sim.step("go to shelf 1")[1]
+    # the fridge's place is named only now: four names of places are left, counted down along the ids
+    assert [command for command in sim.admissible() if command.startswith("go to")] == [
+        "go to fridge 1",
+        "go to microwave 1",
+        "go to sinkbasin 1",
+    ]
+    assert sim.step("go to fridge 1") == ("You arrive at loc 4. The fridge 1 is closed.", True)
+
+
 def test_what_went_from_one_to_the_other_lies_next_to_it():
     sim = Simulator(kitchen())
     sim.reset()
