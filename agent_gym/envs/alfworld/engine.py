@@ -38,6 +38,7 @@ from typing import Any
 from agent_gym.envs.alfworld.facts import OBJECT_STATES
 from agent_gym.envs.alfworld.problem import Game
 from agent_gym.envs.alfworld.shared import Act, Shared
+from agent_gym.errors import StateError
 
 NOTHING_HAPPENS = "Nothing happens."
 _KNIVES = frozenset({"knifetype", "butterknifetype"})
@@ -194,8 +195,15 @@ class Simulator:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go back to a state of the same game."""
-        assert state["digest"] == self.game.digest, "the state belongs to another game"
+        """Go back to a state of the same game.
+
+        Raises:
+            StateError: If the state belongs to another game.
+        """
+        if state["digest"] != self.game.digest:
+            raise StateError(
+                f"Expected a state of the game {self.game.digest}, got one of {state['digest']}; load that game first."
+            )
         self._to_start()
         self.location, self.held, self.opened, self.taken_from = (
             state["location"],

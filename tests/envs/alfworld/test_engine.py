@@ -11,6 +11,7 @@ from agent_gym.envs.alfworld.engine import NOTHING_HAPPENS, Simulator
 from agent_gym.envs.alfworld.generator import generate_game
 from agent_gym.envs.alfworld.oracle import plan
 from agent_gym.envs.alfworld.problem import load_game, name_entities, parse_game
+from agent_gym.errors import StateError
 from benchmarks.differential import find_games
 
 # A kitchen by hand: a closed fridge with two apples, a table and a shelf at the same place, a microwave, a sink, a lamp
@@ -327,6 +328,15 @@ def test_a_state_pickles_and_later_steps_do_not_change_it():
     for state in (live, pickle.loads(saved)):
         sim.set_state(state)
         assert (sim.state_key(), sim.admissible()) == (key, commands)
+
+
+def test_a_state_of_another_game_is_an_error_and_changes_nothing():
+    sim = Simulator(kitchen())
+    sim.step("go to fridge 1")
+    key = sim.state_key()
+    with pytest.raises(StateError, match="load that game"):
+        sim.set_state(Simulator(kitchen("move")).get_state())
+    assert sim.state_key() == key
 
 
 def test_the_oracle_wins_by_hand_made_goal():
