@@ -188,14 +188,59 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Elsewhere:
+    """A verb as `--help` lists it; its options are read by `_READERS`, which load what they need for it."""
+
+    def run(self, console: Console) -> int:
+        """Never run: `main` takes these verbs before."""
+        raise AssertionError("a verb with a reader was parsed without it")
+
+
 Verb = (
     Annotated[ListEnvs, tyro.conf.subcommand("list")]
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Rollout, tyro.conf.subcommand("rollout")]
+    | Annotated[_Elsewhere, tyro.conf.subcommand("train", description="Train a model with GiGPO or GRPO.")]
+    | Annotated[_Elsewhere, tyro.conf.subcommand("eval", description="Evaluate a model on every task of a split.")]
+    | Annotated[_Elsewhere, tyro.conf.subcommand("sft", description="Let a model imitate the environment's expert.")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Export, tyro.conf.subcommand("export")]
 )
 """All verbs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WithEnvs:
+    """A verb of the trainer, together with what makes its environments."""
+
+    verb: Any
+
+    def run(self, console: Console) -> int:
+        """Run the verb."""
+        return int(self.verb.run(console, make_envs))
+
+
+def _read_train(words: list[str]) -> Runnable:
+    from trainers.commands import parse_train
+
+    return _WithEnvs(verb=parse_train(words))
+
+
+def _read_eval(words: list[str]) -> Runnable:
+    from trainers.commands import parse_eval
+
+    return _WithEnvs(verb=parse_eval(words))
+
+
+def _read_sft(words: list[str]) -> Runnable:
+    from trainers.commands import parse_sft
+
+    return _WithEnvs(verb=parse_sft(words))
+
+
+_READERS = {"train": _read_train, "eval": _read_eval, "sft": _read_sft}
+"""Verbs whose options are the trainer's configuration, which takes Gymnasium and more to load."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -204,25 +249,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after the program's name; those of the process by default.
     """
-    verb: Runnable = tyro.cli(Verb, prog="agent-gym", description=_DESCRIPTION, args=argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    read = _READERS.get(words[0]) if words else None
+    verb: Runnable | None = None
+    if read is None:
+        verb = tyro.cli(Verb, prog="agent-gym", description=_DESCRIPTION, args=words)
     # Gymnasium and numpy are needed from here on, and --help has answered by now.
     from gymnasium.error import Error as GymnasiumError
 
     from agent_gym.errors import AgentGymError
 
     try:
+        if verb is None:
+            assert read is not None, "a verb without reader has been read"
+            verb = read(words[1:])
         return verb.run(Console())
-    except (AgentGymError, GymnasiumError) as error:
+    except (AgentGymError, GymnasiumError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         Console(stderr=True).print(f"agent-gym: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
-_DESCRIPTION = "Gymnasium environments for language-model agents: see them, play them, watch policies in them."
+_DESCRIPTION = "Gymnasium environments for language-model agents: see them, play them, train models in them."
+
+
+def make_envs(config: Any) -> Any:
+    """Make the environments that a trainer's `EnvConfig` describes, wrapped for a model.
+
+    Raises:
+        BadOptionError: If there is no such environment, or a setting has an unknown name or a value of the wrong type.
+    """
+    from agent_gym.errors import BadOptionError
+    from wrappers import make_llm_vec
+
+    _check_id(config.id)
+    settings = dict(config.settings)
+    if config.split:
+        settings["split"] = config.split
+    try:
+        return make_llm_vec(config.id, config.num_envs, context=config.context, **settings)
+    except TypeError as error:
+        raise BadOptionError(f"{config.id} can't be made with the settings {settings}: {error}.") from error
 
 
 def make_env(env_id: str, settings: dict[str, Any], record: str | None = None) -> "gym.Env[str, str]":

@@ -30,7 +30,7 @@ from agent_gym.errors import (
     UnknownSplitError,
     UnknownTaskError,
 )
-from trainers.policies.base import Policy, Request, Sampling
+from trainers.policies.base import EXPERT_ACTION, Policy, Request, Sampling
 from trainers.samples import Context
 from trainers.types import Completion, Episode, Group, Status, Turn
 
@@ -238,7 +238,7 @@ class _Table:
             ids = codec.extend(messages, codec.ended(seat.turns[-1].completion.token_ids))
         frame = seat.frame
         if self.policy.needs_expert:
-            frame = frame._replace(info=frame.info | {"expert_action": expert_action(self.env, seat.slot)})
+            frame = frame._replace(info=frame.info | {EXPERT_ACTION: expert_action(self.env, seat.slot)})
         number = stream(self.seed, self.first_group + seat.group, seat.member, len(seat.turns))
         return Request(prompt_ids=ids, sampling=self.sampling, seed=number, session=seat.session, frame=frame)
 

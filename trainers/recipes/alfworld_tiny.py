@@ -1,0 +1,114 @@
+"""A small language model from nothing that learns generated ALFWorld households, on one CPU core.
+
+First a tokenizer is trained on what expert episodes say and a model of a third of a million weights is made for it,
+then it imitates those episodes, then it learns from its own attempts with GiGPO. Answers are bare commands and there
+are no instructions: a model that has never seen a language learns the commands from the demonstrations.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trainers.config import (
+    EnvConfig,
+    EvaluationConfig,
+    ModelConfig,
+    RolloutConfig,
+    TrainConfig,
+)
+from trainers.credit import Gigpo
+from trainers.policies.hf import HfPolicy
+from trainers.policies.load import load_model
+from trainers.policies.scripted import ByteCodec
+from trainers.policies.tiny import TinySettings, build_tiny
+from trainers.settings import LearnerSettings, LossSettings
+from trainers.sft import Demonstrator, SftConfig, clone, demonstrate
+
+CONFIG = TrainConfig(
+    env=EnvConfig(
+        id="AgentGym/ALFWorld-v0",
+        split="generated_train",
+        context="conversation",
+        num_envs=128,
+        settings={"action_format": "bare", "instructions": ""},
+    ),
+    rollout=RolloutConfig(groups=16, group_size=8, max_new_tokens=16),
+    credit=Gigpo(),
+    loss=LossSettings(kl_weight=0.01),
+    learner=LearnerSettings(learning_rate=3e-4, warmup_steps=3, betas=(0.9, 0.98), minibatches=4, schedule="linear"),
+    evaluation=EvaluationConfig(split="generated_valid", tasks=128, every=10),
+    iterations=60,
+    output_dir="runs/alfworld-tiny",
+)
+
+TINY = TinySettings(hidden_size=128, layers=2, heads=4, vocabulary=1000)
+VOCABULARY_EPISODES = 50
+"""Expert episodes that the tokenizer is trained on."""
+SFT = SftConfig(
+    learner=LearnerSettings(
+        learning_rate=3e-3, schedule="linear", warmup_steps=30, weight_decay=0.01, betas=(0.9, 0.98)
+    ),
+    episodes=1000,
+    epochs=16,
+    batch_size=8,
+    slips=0.15,
+)
+
+
+def prepare(config: TrainConfig, env: Any, directory: Path, say: Callable[[str], None]) -> TrainConfig:
+    """Make the model and let it imitate the expert, unless the configuration names a model."""
+    if config.model.path:
+        return config
+    warm = directory / "warm_start"
+    if not (warm / "config.json").is_file():
+        make_warm_start(config, env, warm, say)
+    return replace(config, model=ModelConfig(path=str(warm)))
+
+
+def make_warm_start(
+    config: TrainConfig,
+    env: Any,
+    directory: Path,
+    say: Callable[[str], None],
+    *,
+    tiny: TinySettings = TINY,
+    sft: SftConfig = SFT,
+) -> None:
+    """Save a small model that has imitated the expert, as an ordinary model directory."""
+    texts = demonstrate(
+        Demonstrator(ByteCodec(), form="{command}"),
+        env.slots,
+        config.env.split,
+        VOCABULARY_EPISODES,
+        context=config.env.context,
+        seed=config.seed,
+    )
+    turns = [turn for group in texts for turn in group.episodes[0].turns]
+    fresh = directory.with_name(directory.name + "_untrained")
+    build_tiny(
+        fresh,
+        [text for turn in turns for text in (*(m["content"] for m in turn.messages), turn.answer)],
+        replace(tiny, seed=config.seed),
+    )
+    model, tokenizer = load_model(fresh)
+    policy = HfPolicy(model, tokenizer)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    say(f"Made a model of {weights:,} weights with {len(tokenizer)} words; it imitates {sft.episodes} episodes.")
+
+    def tell(epoch: int, metrics: dict[str, float]) -> None:
+        say(f"imitation {epoch + 1} of {sft.epochs}: {metrics['loss']:.3f} nats a token")
+
+    clone(
+        model,
+        policy.codec,
+        policy.context_limit,
+        env.slots,
+        config.env.split,
+        replace(sft, env=config.env, seed=config.seed),
+        tell,
+    )
+    partial = directory.with_name(directory.name + "_partial")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(directory)
