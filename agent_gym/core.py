@@ -203,7 +203,8 @@ class TextEnv(gym.Env[str, str], abc.ABC):
             raise StateError(
                 f"Expected a state made by get_state(), got one without {sorted(missing)}; save the episode again."
             )
-        if state["task"] != self._task:
+        task, self._task = self._task, None  # a failing restore leaves no half-restored episode
+        if state["task"] != task:
             self._start(state["task"])
         self._set_state(state["simulator"])
         self._task = state["task"]

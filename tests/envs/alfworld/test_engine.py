@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -291,7 +292,7 @@ def meet_and_go_on(game, rng):
         ]
         return rng.choice([*possible, *goes, "look"])
 
-    seen = {}
+    seen: dict[str, list[dict[str, Any]]] = {}
     for _ in range(4):
         sim = Simulator(game)
         sim.reset()

@@ -56,12 +56,13 @@ def test_data_may_be_the_inner_directory_and_come_from_the_environment(data, mon
 def test_the_collector_leaves_out_what_the_original_leaves_out(data):
     split = data / "json_2.1.1" / "valid_seen"
     first = sorted(split.iterdir())[0]
-    for name, change in {
+    changes: dict[str, dict[str, bool | None]] = {
         "pick_and_place_with_movable_recep-A-B-C-1": {},
         "pick_and_place_simple-AppleSliced-None-Table-1": {},
         "pick_and_place_simple-Unsolvable-None-Table-1": {"solvable": False},
         "pick_and_place_simple-Unmarked-None-Table-1": {"solvable": None},
-    }.items():
+    }
+    for name, change in changes.items():
         shutil.copytree(first, split / name)
         file = split / name / "trial_T1" / "game.tw-pddl"
         game = {**json.loads(file.read_text()), **change}

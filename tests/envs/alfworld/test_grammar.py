@@ -7,7 +7,7 @@ import pytest
 
 from agent_gym.envs.alfworld.engine import Simulator
 from agent_gym.envs.alfworld.generator import generate_game
-from agent_gym.envs.alfworld.grammar import ForEach, Listing, Literal, Reference, parse_symbols
+from agent_gym.envs.alfworld.grammar import Listing, Literal, Reference, parse_symbols
 from agent_gym.envs.alfworld.problem import parse_game
 from agent_gym.errors import UnsupportedGameError
 
@@ -43,7 +43,7 @@ def test_blanks_in_a_condition_do_not_count():
     (loose,) = parse_symbols("[{o.name | holds ( a : agent , o:object ) }]")
     (tight,) = parse_symbols("[{o.name|holds(a:agent, o:object)}]")
     assert isinstance(loose, Listing)
-    assert isinstance(loose.items, ForEach)
+    assert isinstance(tight, Listing)
     assert loose.items.condition == tight.items.condition
 
 
