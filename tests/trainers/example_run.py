@@ -16,6 +16,7 @@ from agent_gym import keys
 from trainers.assign import assign_credit
 from trainers.config import EnvConfig, TrainConfig, to_toml
 from trainers.credit import Gigpo
+from trainers.evaluate import summarise, summary
 from trainers.metrics import RunLog, credit_metrics, episode_lines, rollout_metrics
 from trainers.rollout import RolloutStats
 from trainers.shaping import PenaliseInvalid, ScaleRewards
@@ -70,6 +71,7 @@ def write_run(
     ids = envs.slots.tasks("generated_train")[:num_tasks]
     credit, shapers = Gigpo(), (ScaleRewards(factor=10.0), PenaliseInvalid(amount=0.1))
     log = RunLog(directory)
+    groups: list[Group] = []
     for iteration in range(iterations):
         progress = (iteration + 1) / iterations
         groups = []
@@ -84,9 +86,8 @@ def write_run(
         log.log_episodes(episode_lines(iteration, credited))
     log.close()
     envs.close()
-    (directory / "summary.json").write_text(
-        json.dumps({"split": "generated_valid", "episodes": 100, "success": 0.81, "interval": wilson_interval(81, 100)})
-    )
+    about = {"split": "generated_valid", "chosen_on_these_tasks": True}
+    (directory / "summary.json").write_text(json.dumps(summary(summarise(groups), about)), encoding="utf-8")
     config = TrainConfig(env=EnvConfig(id=ENV, split="generated_train"), iterations=iterations)
     (directory / "config.toml").write_text(to_toml(config), encoding="utf-8")
     return directory

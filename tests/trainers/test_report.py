@@ -210,12 +210,16 @@ def test_browser_shows_curves_tasks_and_settings(finished_run: Path, tmp_path: P
     curves = browse(report, "overview", tmp_path / "profile")
     metrics = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
     names = {name for line in metrics for name in line} - {"iteration", "eval/success_low", "eval/success_high"}
+    summary = json.loads((finished_run / "summary.json").read_text())
     still = {name for name in names if len({line[name] for line in metrics if name in line}) == 1}
     assert {"rollout/episodes", "rollout/wasted_tokens"} <= still
     # What never moves is told in words; success and length in evaluation share the charts of those in training, and the
     # bounds of the former are a band.
     assert curves.count("<figure") == len(names - still) - 2
     assert "episodes 12" in text_of(curves)
+    # The evaluation has a line for each type of task and one for all.
+    assert curves.count('class="whisker"') == len({task["kind"] for task in summary["per_task"]}) + 1
+    assert "no result to report" in text_of(curves)
     assert curves.count('class="band evaluation"') == 1
     assert "48" in text_of(curves)
 

@@ -27,8 +27,24 @@ function overview() {
   return el("section", { class: "page" },
     data.problems.map((problem) => el("p", { class: "notice" }, ...shown(problem))),
     el("div", { class: "cards" }, headline(groups)),
+    evaluationTable(),
     rows.length > 0 && el("div", { class: "tools right" }, el("label", {}, "smoothing ", slider)),
-    rows.length ? curves : el("p", { class: "notice" }, "There are no metrics in this run yet."));
+    rows.length ? curves : known(data.summary.all) ? null : el("p", { class: "notice" }, "There are no metrics in this run yet."));
+}
+
+// summary.json: success by type of task, with its interval drawn on a scale from 0 to 100 %.
+function evaluationTable() {
+  const { all, by_kind: kinds, split, chosen_on_these_tasks: chosen, note } = data.summary;
+  if (!known(all) || typeof all !== "object" || !Array.isArray(all.interval)) return null;
+  const line = (name, result) => el("tr", {},
+    el("th", {}, ...shown(name)), el("td", {}, String(result.tasks ?? "–")), el("td", {}, el("b", {}, percent(result.success))),
+    el("td", { class: "whisker" }, el("span", { css: { left: `${100 * result.interval[0]}%`, right: `${100 - 100 * result.interval[1]}%` } }), el("i", { css: { left: `${100 * result.success}%` } })),
+    el("td", {}, `${percent(result.interval[0])} to ${percent(result.interval[1])}`), el("td", {}, short(result.length)), el("td", {}, percent(result.invalid_actions)));
+  return el("section", { class: "curves" }, el("h2", {}, "Evaluation on ", ...shown(String(split ?? "a split without a name"))),
+    (chosen || note) && el("p", { class: "legend" }, ...shown(chosen ? "these tasks chose the best checkpoint, so this is no result to report" : String(note))),
+    el("div", { class: "card results" }, el("table", {},
+      el("thead", {}, el("tr", {}, ["type of task", "tasks", "success", "", "95 % interval", "turns", "invalid"].map((name) => el("th", {}, name)))),
+      el("tbody", {}, Object.entries(kinds ?? {}).filter(([, result]) => Array.isArray(result?.interval)).map(([kind, result]) => line(words(kind), result)), line("all", all)))));
 }
 
 // The few numbers that one asks for first.
@@ -120,7 +136,7 @@ function settingsPage() {
 }
 
 const SECTIONS = [
-  ["overview", "Curves", overview],
+  ["overview", "Overview", overview],
   ["tasks", "Tasks", () => tasksPage((task) => pages.narrow({ find: task }))],
   ["episodes", "Episodes", episodesPage],
   ["settings", "Settings", settingsPage],
