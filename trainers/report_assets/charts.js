@@ -75,7 +75,7 @@ function yRange(chart) {
   const values = chart.series.flatMap((line) => [...line.points.map(([, y]) => y), ...(line.low ?? []), ...(line.high ?? [])]).filter(known);
   let low = Math.min(...values);
   let high = Math.max(...values);
-  if (isRate(chart) && high > 0.2) return [0, 1];
+  if (isRate(chart) && (high > 0.2 || high === 0)) return [0, 1];
   if (low >= 0 && low < 0.6 * high) low = 0;
   if (high === low) { const room = Math.abs(high) || 1; low = low === 0 ? 0 : low - room / 2; high += room / 2; }
   const room = (high - low) * 0.06;
