@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -215,10 +216,11 @@ def require_space(directory: Path, needed_bytes: int) -> None:
 def checkpoint_bytes(model: nn.Module, keep: int) -> int:
     """Space that a run's checkpoints take at most: `keep` of them, the best and the one being written.
 
-    Each holds the trained weights and two averages per weight (float32).
+    Each holds the trained weights and two averages per weight in float32, and a float32 copy of weights that are not.
     """
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return (keep + 2) * (3 * 4 * trained + 2**20)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    sizes = (p.numel() * (p.element_size() + 8 + (0 if p.dtype == torch.float32 else 4)) for p in trained)
+    return (keep + 2) * (sum(sizes) + 2**20)
 
 
 def _files(directory: Path) -> list[str]:

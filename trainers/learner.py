@@ -12,7 +12,6 @@ of a micro-batch nor the number of ranks changes the result, but for rounding.
 import copy
 import itertools
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,6 +27,7 @@ from trainers.logprobs import Batch, action_logprobs, make_batch, token_logprobs
 from trainers.losses.aggregate import token_weights
 from trainers.losses.kl import kl_estimate
 from trainers.losses.ppo import clipped_loss, importance_weights
+from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
 from trainers.samples import Sample, split_by_tokens
 from trainers.settings import Aggregation, LearnerSettings, LossSettings
@@ -53,11 +53,11 @@ class Learner:
     """Moves a model's weights; owns the optimiser and the schedule, and the reference model if the loss needs one.
 
     The model may be shared with a policy that samples from it: weights change in place, and outside of a call it is in
-    evaluation mode (there is no dropout in learning either: the ratio would compare two different models).
+    evaluation mode (there is no dropout in learning either: the ratio would compare two different models). Weights may
+    be bfloat16, which is quicker to sample from: `Optimiser` keeps them in float32 as well.
 
     Args:
-        model: A causal language model of transformers, or a peft model around one. The weights that are trained should
-            be float32: in bfloat16 small steps are lost to rounding.
+        model: A causal language model of transformers, or a peft model around one.
         settings: Of the optimiser.
         loss: What `update` minimises.
         temperature: Of the sampling that the samples come from.
@@ -91,11 +91,10 @@ class Learner:
         self.step = 0  # optimiser steps taken
         self.updates = 0
         self._total_steps = total_updates * self.settings.epochs * self.settings.minibatches
-        self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        if not self._trained:
-            raise ValueError("expected a model with weights to train, got one in which all are frozen")
-        self.device = next(iter(self._trained.values())).device
+        self.device = next(model.parameters()).device
         self.ranks.broadcast(model.state_dict().values())
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._optimiser = Optimiser(trained, self.settings)
         # Adapters hold their own reference: the base under them.
         self._adapter_is_off = getattr(model, "disable_adapter", None) if reference is None else None
         if self.loss.kl_weight and self._adapter_is_off is None:
@@ -105,12 +104,6 @@ class Learner:
             self._reference = model if self.loss.kl_weight else None
         self._autocast = self._choose_precision()
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
-        self._optimiser = torch.optim.AdamW(
-            self._trained.values(),
-            lr=self.settings.learning_rate,
-            betas=self.settings.betas,
-            weight_decay=self.settings.weight_decay,
-        )
 
     # -- what is called ------------------------------------------------------------------------------------------------
 
@@ -159,30 +152,16 @@ class Learner:
         return [found[sample.key] for sample in samples]
 
     def state(self) -> State:
-        """What a checkpoint keeps besides the weights: the optimiser's averages by the weights' names, and counts."""
-        tensors = {
-            f"optimiser.{name}.{key}": value
-            for name, parameter in self._trained.items()
-            for key, value in self._optimiser.state.get(parameter, {}).items()
-        }
-        return State(tensors=tensors, values={"step": self.step, "updates": self.updates})
+        """What a checkpoint keeps besides the weights: the optimiser's tensors, and counts."""
+        return State(tensors=self._optimiser.state(), values={"step": self.step, "updates": self.updates})
 
     def load_state(self, state: State) -> None:
-        """Continue where `state` was taken. The weights are loaded apart, see `trainers.checkpoint.load_weights`.
+        """Continue where `state` was taken. The weights are loaded before, see `trainers.checkpoint.load_weights`.
 
         Raises:
             ValueError: If the state belongs to another model.
         """
-        expected = {f"optimiser.{name}.{key}" for name in self._trained for key in ("step", "exp_avg", "exp_avg_sq")}
-        mine = {name: tensor for name, tensor in state.tensors.items() if name.startswith("optimiser.")}
-        if mine and mine.keys() != expected:
-            odd = sorted(expected.symmetric_difference(mine))
-            raise ValueError(f"expected the optimiser's state for this model, got one that differs in {odd[:3]} ...")
-        for name, parameter in self._trained.items() if mine else ():
-            at = {key: mine[f"optimiser.{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
-            self._optimiser.state[parameter] = {
-                key: value if key == "step" else value.to(parameter) for key, value in at.items()
-            }
+        self._optimiser.load_state(state.tensors)
         self.step = state.values["step"]
         self.updates = state.values["updates"]
 
@@ -198,15 +177,17 @@ class Learner:
                 if not whole["action_tokens"]:
                     continue
                 total = whole["action_tokens" if aggregation == "token-mean" else "samples"]
-                self._optimiser.zero_grad(set_to_none=True)
+                self._optimiser.clear()
                 for part in split_by_tokens(minibatch, self.settings.tokens_per_micro_batch):
                     batch = make_batch(part, self.device)
                     with self._autocast():
                         loss, measured = micro_loss(part, batch, total)
                     loss.backward()  # type: ignore[no-untyped-call]
+                    self._optimiser.collect()
                     totals.add(batch, loss, measured)
                 totals.rate = self.settings.rate_at(self.step, self._total_steps)
-                totals.grad_norms.append(self._take_step(totals.rate))
+                totals.grad_norms.append(self._optimiser.step(totals.rate, self.ranks))
+                self.step += 1
         return totals.summary(self.ranks, time.perf_counter() - started)
 
     def _minibatches(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
@@ -218,31 +199,11 @@ class Learner:
                 f"expected samples of different origins, got (group, episode, turn) {twice} twice: build the "
                 "samples of a batch in one call, and pass `first_group` where ranks build parts of it"
             )
+        mine = {sample.key: sample for sample in samples}
         for epoch in range(self.settings.epochs):
             order = np.random.default_rng((self.seed, self.updates, epoch)).permutation(len(keys))
             for chunk in np.array_split(order, self.settings.minibatches):
-                chosen = {keys[number] for number in chunk}
-                yield [sample for sample in samples if sample.key in chosen]
-
-    def _take_step(self, rate: float) -> float:
-        """Add up the gradients of all ranks, clip them, move the weights; returns the norm before clipping."""
-        parameters = list(self._trained.values())
-        for parameter in parameters:
-            if parameter.grad is None:  # no micro-batch here, or a weight that nothing used
-                parameter.grad = torch.zeros_like(parameter)
-        self.ranks.sum_gradients(parameters)
-        norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm))
-        if not np.isfinite(norm):
-            self._optimiser.zero_grad(set_to_none=True)
-            raise FloatingPointError(
-                f"the gradient of optimiser step {self.step} has norm {norm}; the weights are as before it: look for "
-                "infinite advantages, or lower the learning rate"
-            )
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        self._optimiser.step()
-        self.step += 1
-        return norm
+                yield [mine[keys[number]] for number in chunk if keys[number] in mine]
 
     def _policy_loss(
         self, samples: Sequence[Sample], batch: Batch, total: float, known: _Known
@@ -318,12 +279,8 @@ class Learner:
         halved = self.settings.precision == "bfloat16" or (
             self.settings.precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported()
         )
-        if any(p.dtype != torch.float32 for p in self._trained.values()):
-            warnings.warn(
-                "weights that are trained should be float32: in a shorter type, steps smaller than a hundredth of a "
-                "weight are lost to rounding; load the model in float32 and leave bfloat16 to `precision`",
-                stacklevel=3,
-            )
+        if all(p.dtype != torch.float32 for p in self.model.parameters()):
+            halved = False  # it is short already, and is computed as the sampler computes it
         return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
 
     def _find_recomputing_layers(self) -> list[nn.Module]:

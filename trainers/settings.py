@@ -79,7 +79,7 @@ class LearnerSettings:
     tokens_per_micro_batch: int = 8192
     """Tokens, padding included, in one forward pass: bounds memory, changes nothing else."""
     precision: Precision = "auto"
-    """Arithmetic of the passes; auto is bfloat16 on a GPU that has it and float32 otherwise. Weights stay float32."""
+    """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
 

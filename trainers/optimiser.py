@@ -1,0 +1,123 @@
+"""AdamW over a model's trained weights, by name, with float32 masters for weights of a shorter type."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainers.parallel import Ranks
+from trainers.settings import LearnerSettings
+
+_AVERAGES = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Optimiser:
+    """Collects gradients over micro-batches and moves the weights.
+
+    A weight in bfloat16 has eight bits: a step smaller than a two-hundredth of it would be lost to rounding, and so
+    would small gradients that are added to a large sum. Such weights get a master in float32, in which gradients add up
+    and which the optimiser moves; the model's weight is the master rounded.
+
+    Args:
+        weights: The model's trained weights by name, as they are to start from.
+        settings: Of AdamW.
+
+    Raises:
+        ValueError: If there are none.
+    """
+
+    def __init__(self, weights: Mapping[str, nn.Parameter], settings: LearnerSettings) -> None:
+        if not weights:
+            raise ValueError("expected a model with weights to train, got one in which all are frozen")
+        self._max_grad_norm = settings.max_grad_norm
+        self._weights = dict(weights)
+        self._short = {name for name, weight in weights.items() if weight.dtype != torch.float32}
+        self._masters = {
+            name: nn.Parameter(weight.detach().float()) if name in self._short else weight
+            for name, weight in weights.items()
+        }
+        self._adamw = torch.optim.AdamW(
+            self._masters.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+        )
+
+    def clear(self) -> None:
+        """Forget all gradients."""
+        self._adamw.zero_grad(set_to_none=True)
+        for weight in self._weights.values():
+            weight.grad = None
+
+    def collect(self) -> None:
+        """Take over the gradients of a backward pass; call after each."""
+        for name in self._short:
+            weight, master = self._weights[name], self._masters[name]
+            if weight.grad is not None:
+                fresh = weight.grad.float()
+                master.grad = fresh if master.grad is None else master.grad.add_(fresh)
+                weight.grad = None
+
+    def step(self, rate: float, ranks: Ranks) -> float:
+        """Add up the gradients of all ranks, clip them and move the weights; returns the norm before clipping.
+
+        Raises:
+            FloatingPointError: If the norm is not finite. The weights are as before then.
+        """
+        masters = list(self._masters.values())
+        for master in masters:
+            if master.grad is None:  # no micro-batch on this rank, or a weight that nothing used
+                master.grad = torch.zeros_like(master)
+        ranks.sum_gradients(masters)
+        norm = float(nn.utils.clip_grad_norm_(masters, self._max_grad_norm))
+        if not np.isfinite(norm):
+            self.clear()
+            raise FloatingPointError(
+                f"expected a finite gradient, got one of norm {norm}; the weights are as before it: look for infinite "
+                "advantages, or lower the learning rate"
+            )
+        for group in self._adamw.param_groups:
+            group["lr"] = rate
+        self._adamw.step()
+        self._round()
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """The running averages and the masters, by the weights' names."""
+        averages = {
+            f"optimiser.{name}.{key}": value
+            for name, master in self._masters.items()
+            for key, value in self._adamw.state.get(master, {}).items()
+        }
+        return averages | {f"master.{name}": self._masters[name].detach() for name in self._short}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from `state`; what has other names in `tensors` is not for this.
+
+        Raises:
+            ValueError: If it is the state of another model.
+        """
+        averages = {name: tensor for name, tensor in tensors.items() if name.startswith("optimiser.")}
+        stored = {name: tensor for name, tensor in tensors.items() if name.startswith("master.")}
+        expected = {f"optimiser.{name}.{key}" for name in self._masters for key in _AVERAGES} if averages else set()
+        expected |= {f"master.{name}" for name in self._short}
+        odd = sorted(expected.symmetric_difference(averages | stored))
+        if odd:
+            raise ValueError(
+                f"expected the optimiser's state for this model, got one that differs in {', '.join(odd[:3])}: resume "
+                "with the model and the types that the run had"
+            )
+        for name, master in self._masters.items():
+            if averages:
+                found = {key: averages[f"optimiser.{name}.{key}"] for key in _AVERAGES}
+                # The count stays where AdamW wants it, on the CPU.
+                self._adamw.state[master] = {
+                    key: value.clone() if key == "step" else value.to(master, copy=True) for key, value in found.items()
+                }
+        with torch.no_grad():
+            for name in self._short:
+                self._masters[name].copy_(stored[f"master.{name}"])
+        self._round()
+
+    @torch.no_grad()
+    def _round(self) -> None:
+        for name in self._short:
+            self._weights[name].copy_(self._masters[name])
