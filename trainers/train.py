@@ -176,9 +176,7 @@ class Trainer:
         groups, stats = self._gather(groups, stats)
         errors = [episode.error for group in groups for episode in group.episodes if episode.status == "failed"]
         if len(errors) == len(groups) * settings.group_size:
-            raise AgentGymError(
-                f"every episode of iteration {self.state.iteration} failed, the first with: {errors[0]}"
-            )
+            raise AgentGymError(f"all episodes of iteration {self.state.iteration} failed, the first with: {errors[0]}")
         return groups, stats
 
     # -- learn ---------------------------------------------------------------------------------------------------------

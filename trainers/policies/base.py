@@ -123,7 +123,10 @@ class Codec(Protocol):
 class Policy(Protocol):
     """Answers prompts."""
 
-    codec: Codec
+    @property
+    def codec(self) -> Codec:
+        """Translates between messages and this policy's token ids."""
+
     context_limit: int
     """Most tokens that a prompt and its answer (in a session: the conversation so far) may have together."""
     needs_expert: bool

@@ -1,0 +1,240 @@
+"""The loop, on corridors and with a model of one layer: what it leaves behind, and that it goes on exactly."""
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import gymnasium as gym
+import pytest
+
+from agent_gym.errors import AgentGymError, BadOptionError, UnknownSplitError
+from tests.trainers.corridor import corridor, small_config, tiny_model
+from trainers.callbacks import TrainerCallback
+from trainers.config import load_config
+from trainers.metrics import is_timing
+from trainers.policies.base import ModelError
+from trainers.policies.hf import HfPolicy
+from trainers.policies.load import load_model
+from trainers.train import Trainer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def make_trainer(config, model, *, env=None, **options):
+    env = env or corridor(config.env.num_envs, context=config.env.context)
+    return Trainer(config, env=env, policy=HfPolicy(*load_model(model)), **options)
+
+
+def lines_of(directory, name="metrics.jsonl"):
+    lines = [json.loads(line) for line in (directory / name).read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not is_timing(key)} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def whole_run(model, tmp_path_factory):
+    """Four iterations without interruption."""
+    directory = tmp_path_factory.mktemp("runs") / "whole"
+    state = make_trainer(small_config(directory), model).train()
+    assert state.iteration == 4
+    return directory
+
+
+def test_what_a_run_leaves_behind(whole_run):
+    lines = lines_of(whole_run)
+    assert [line["iteration"] for line in lines] == [0, 1, 2, 3, 4]
+    # Evaluated before the iterations 0 and 2, and after the last.
+    assert ["eval/success" in line for line in lines] == [True, False, True, False, True]
+    for line in lines[:4]:
+        assert line["rollout/episodes"] == 6
+        assert line["rollout/wasted_tokens"] == 0
+        assert line["learner/sampler_difference_max"] < 1e-5
+        assert line["learner/grad_norm"] > 0
+        assert "credit/shared_turns" in line
+    episodes = lines_of(whole_run, "episodes.jsonl")
+    assert len(episodes) == 4 * 6
+    assert {episode["task"].split("/")[0] for episode in episodes} == {"train"}
+    assert {"state_key", "observation", "answer", "reward", "advantage"} <= episodes[0]["turns"][0].keys()
+    assert load_config(whole_run / "config.toml") == small_config(whole_run)
+    summary = json.loads((whole_run / "summary.json").read_text())
+    assert summary["chosen_on_these_tasks"] is True
+    assert {row["task"].split("/")[0] for row in summary["per_task"]} == {"test"}
+    best = whole_run / "checkpoints" / "best"
+    load_model(best)
+    assert best.resolve().name == f"step_{summary['model']['iteration']:08d}"
+
+
+def test_a_run_that_was_stopped_goes_on_exactly(whole_run, model, tmp_path):
+    directory = tmp_path / "resumed"
+
+    class StopAfter(TrainerCallback):
+        def __init__(self, iteration):
+            self.iteration = iteration
+
+        def on_step_end(self, config, state, control, **kwargs):
+            control.should_training_stop = state.iteration == self.iteration
+
+    for iteration in (1, 3, 99):
+        config = small_config(directory)
+        make_trainer(config, model, callbacks=[StopAfter(iteration)], resume=directory.exists()).train()
+    assert lines_of(directory) == lines_of(whole_run)
+    assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
+    weights = "checkpoints/step_00000004/model.safetensors"
+    assert (directory / weights).read_bytes() == (whole_run / weights).read_bytes()
+
+
+def test_a_run_that_was_killed_goes_on_exactly(whole_run, model, root, tmp_path):
+    directory = tmp_path / "killed"
+    config = small_config(directory)
+    (tmp_path / "run.toml").write_text((whole_run / "config.toml").read_text())
+    words = ["train", str(tmp_path / "run.toml"), "--model", str(model), "--output-dir", str(directory)]
+    program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))", *words]
+    with subprocess.Popen(program, cwd=root, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
+        metrics = directory / "metrics.jsonl"
+        while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 2):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    make_trainer(config, model, resume=True).train()
+    assert lines_of(directory) == lines_of(whole_run)
+    assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
+
+
+def test_a_damaged_checkpoint_is_passed_over(whole_run, model, tmp_path):
+    directory = tmp_path / "damaged"
+    shutil.copytree(whole_run, directory, symlinks=True)
+    (directory / "checkpoints/step_00000004/model.safetensors").write_bytes(b"nonsense")
+    with pytest.warns(UserWarning, match="step_00000004 is damaged"):
+        trainer = make_trainer(small_config(directory), model, resume=True)
+    assert trainer.state.iteration == 3
+    trainer.train()
+    assert lines_of(directory) == lines_of(whole_run)
+
+
+def test_ctrl_c_saves_and_stops(whole_run, model, tmp_path):
+    directory = tmp_path / "interrupted"
+
+    class Press(TrainerCallback):
+        """Once while it learns, where Ctrl-C has to wait, and then while it plays, where it need not."""
+
+        times = 0
+
+        def on_rollout(self, config, state, control, **kwargs):
+            self.press(state.iteration == 1)
+
+        def on_step_begin(self, config, state, control, **kwargs):
+            self.press(state.iteration == 3)
+
+        def press(self, now):
+            if now and not Press.times & 2:
+                Press.times += 1
+                os.kill(os.getpid(), signal.SIGINT)
+
+    stops: list[int] = []
+    while not stops or stops[-1] < 4:
+        trainer = make_trainer(small_config(directory), model, callbacks=[Press()], resume=bool(stops))
+        stops.append(trainer.train().iteration)
+        assert trainer.interrupted == (stops[-1] < 4)
+    assert stops == [2, 3, 4]
+    assert lines_of(directory) == lines_of(whole_run)
+
+
+@pytest.mark.parametrize("context", ["step", "conversation"])
+def test_both_contexts_learn_from_the_log_probabilities_that_were_sampled(model, tmp_path, context):
+    config = small_config(tmp_path / "run", env={"context": context}, iterations=1)
+    make_trainer(config, model).train()
+    [line, _] = lines_of(tmp_path / "run")
+    assert line["learner/sampler_difference_max"] < 1e-5
+    # A sample per turn, or per episode.
+    assert line["learner/samples"] == line["rollout/turns" if context == "step" else "rollout/episodes"]
+
+
+def test_callbacks_are_told_of_every_event(model, tmp_path):
+    told = []
+
+    class Notes(TrainerCallback):
+        def __getattribute__(self, name):
+            if name.startswith("on_"):
+                told.append(name)
+            return super().__getattribute__(name)
+
+    config = small_config(tmp_path / "run", iterations=1, output={"save_steps": 1})
+    make_trainer(config, model, callbacks=[Notes()]).train()
+    assert told == [
+        "on_train_begin",
+        "on_step_begin",
+        "on_evaluate",
+        "on_save",
+        "on_rollout",
+        "on_log",
+        "on_step_end",
+        "on_save",
+        "on_evaluate",
+        "on_train_end",
+    ]
+
+
+def test_episodes_that_fail_are_data_unless_all_do(model, tmp_path):
+    def breaking(every):
+        episodes = itertools.count()
+
+        class Breaks(gym.Wrapper):
+            broken = False
+
+            def reset(self, **options):
+                self.broken = next(episodes) % every == 0
+                return super().reset(**options)
+
+            def step(self, action):
+                if self.broken:
+                    raise RuntimeError("broken")
+                return super().step(action)
+
+        return corridor(2, inner=Breaks)
+
+    config = small_config(tmp_path / "half", iterations=1, evaluation={"split": ""})
+    make_trainer(config, model, env=breaking(every=2)).train()
+    assert lines_of(tmp_path / "half")[0]["rollout/failed"] == 3
+    config = dataclasses.replace(config, output_dir=str(tmp_path / "all"))
+    with pytest.raises(AgentGymError, match="all episodes of iteration 0 failed, the first with: RuntimeError: broken"):
+        make_trainer(config, model, env=breaking(every=1)).train()
+
+
+def test_what_cannot_work_is_refused_before_anything_is_trained(whole_run, model, tmp_path):
+    fresh = tmp_path / "fresh"
+    with pytest.raises(BadOptionError, match="holds a run already"):
+        make_trainer(small_config(whole_run), model)
+    with pytest.raises(BadOptionError, match="context 'step'"):
+        make_trainer(small_config(fresh, env={"context": "step"}), model, env=corridor())
+    with pytest.raises(BadOptionError, match=r"evaluation\.split must differ"):
+        make_trainer(small_config(fresh, env={"split": ""}, evaluation={"split": "train"}), model)
+    with pytest.raises(UnknownSplitError):
+        make_trainer(small_config(fresh, evaluation={"split": "tset"}), model)
+    assert not fresh.exists()
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused_in_conversations(model, tmp_path):
+    directory = shutil.copytree(model, tmp_path / "model")
+    template = (directory / "chat_template.jinja").read_text()
+    changed = template.replace("{{ message.content }}", "{{ message.content if loop.last else 'forgotten' }}")
+    assert changed != template
+    (directory / "chat_template.jinja").write_text(changed)
+    with pytest.raises(ModelError):
+        make_trainer(small_config(tmp_path / "run"), directory)
+    make_trainer(small_config(tmp_path / "run", env={"context": "step"}), directory)
+
+
+def test_training_never_sees_evaluation_tasks(model, tmp_path):
+    trainer = make_trainer(small_config(tmp_path / "run"), model)
+    trainer.eval_tasks = trainer.train_tasks.take(3, 1)
+    with pytest.raises(BadOptionError, match="not evaluated on"):
+        trainer.train()
