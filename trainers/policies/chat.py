@@ -51,10 +51,11 @@ class ChatCodec:
         self.tokenizer = tokenizer
         self._start = lru_cache(maxsize=_CACHED)(self._render_ids)
         self._extend = lru_cache(maxsize=_CACHED)(self._after_answer)
-        self._special = frozenset(int(i) for i in tokenizer.all_special_ids)
+        added = tokenizer.added_tokens_decoder
+        special = {*tokenizer.all_special_ids, *(token for token, what in added.items() if what.special)}
         closing = self._encode(self._cut(self._render(_BEFORE, prompt=False)))
         eos = tokenizer.eos_token_id
-        close = next((token for token in closing[:3] if token in self._special), eos)
+        close = next((token for token in closing[:3] if token in special), eos)
         if not isinstance(close, int):
             raise ModelError(
                 "expected a special token that ends an answer, in the chat template or as eos_token, found neither: "

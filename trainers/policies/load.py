@@ -173,14 +173,24 @@ def _load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def _load_weights(name: str, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    load: Any = AutoModelForCausalLM.from_pretrained  # its types leave out the report
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=trust_remote_code
+        model, report = load(
+            name,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: sizes that do not match
         raise ModelError(f"no causal language model could be loaded from {name}: {error}") from error
+    if report["missing_keys"]:  # transformers would go on with random numbers in their place
+        raise ModelError(f"the weights in {name} lack {sorted(report['missing_keys'])[:3]} and perhaps more.")
+    return model
 
 
 def _peft() -> Any:

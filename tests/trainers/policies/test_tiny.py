@@ -1,0 +1,47 @@
+import pytest
+from transformers import AutoTokenizer
+
+from trainers.policies.base import Request, Sampling
+from trainers.policies.hf import load_policy
+from trainers.policies.tiny import TinySettings, build_tiny
+
+TEXTS = ["You arrive at shelf 12. On the shelf 12, you see a mug 1.", "take mug 1 from shelf 12"] * 5
+SETTINGS = TinySettings(hidden_size=32, layers=1, heads=2, vocabulary=400, context=128)
+
+
+def test_tiny_is_an_ordinary_directory_and_the_same_one_each_time(tmp_path):
+    one, two = build_tiny(tmp_path / "a" / "b", TEXTS, SETTINGS), build_tiny(tmp_path / "two", TEXTS, SETTINGS)
+    files = sorted(path.name for path in one.iterdir())
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(files)
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)
+    other = build_tiny(tmp_path / "other", TEXTS, TinySettings(**{**vars_of(SETTINGS), "seed": 1}))
+    assert (one / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
+
+
+def vars_of(settings):
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+def test_tiny_tokenizer_keeps_its_words_when_it_is_loaded(tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(build_tiny(tmp_path, TEXTS, SETTINGS))
+    text = "<action>take mug 1 from shelf 12</action>"
+    pieces = [tokenizer.decode([token]) for token in tokenizer.encode(text, add_special_tokens=False)]
+    assert pieces == ["<action>", "take", " mug", " 1", " from", " shelf", " 12", "</action>"]
+    strange = "naïve 猫\t\x00"
+    assert tokenizer.decode(tokenizer.encode(strange, add_special_tokens=False)) == strange
+
+
+def test_tiny_directory_makes_a_policy_for_conversations(tmp_path):
+    policy = load_policy(build_tiny(tmp_path, TEXTS, SETTINGS))
+    policy.codec.check_prefix()
+    assert policy.context_limit == 128
+    prompt = policy.codec.start([{"role": "user", "content": "take mug 1"}])
+    [completion] = policy.complete([Request(prompt_ids=prompt, sampling=Sampling(max_new_tokens=5), seed=0)])
+    assert 1 <= len(completion.token_ids) <= 5
+
+
+def test_tiny_sizes_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="vocabulary must be 263 or more"):
+        build_tiny(tmp_path, TEXTS, TinySettings(vocabulary=200))
+    with pytest.raises(ValueError, match="multiple of 2"):
+        build_tiny(tmp_path, TEXTS, TinySettings(vocabulary=400, hidden_size=36, heads=4))
