@@ -128,7 +128,6 @@ class Eval:
             sampling=Sampling(temperature=self.temperature, max_new_tokens=limit),
             samples=self.samples,
             seed=self.seed,
-            max_turns=trained.rollout.max_turns if trained else None,
         )
         env.close()
         result = summarise(groups)
@@ -259,9 +258,9 @@ def parse_sft(words: list[str]) -> Sft:
 
 def _value_of(words: list[str], flag: str) -> str | None:
     """Return the word after a flag, or behind its equals sign."""
-    for word, after in zip(words, [*words[1:], None], strict=True):
-        if word == flag and after is not None:
-            return after
+    for place, word in enumerate(words):
+        if word == flag and place + 1 < len(words):
+            return words[place + 1]
         if word.startswith(flag + "="):
             return word.partition("=")[2]
     return None

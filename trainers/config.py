@@ -101,7 +101,7 @@ class RolloutConfig:
     stop: tuple[str, ...] = ()
     """Strings that end an answer, beside the model's own end token."""
     max_turns: int | None = None
-    """Limit on an episode's turns, beside the environment's own."""
+    """Limit on a training episode's turns, beside the environment's own. Evaluation knows the latter only."""
 
 
 @dataclass(frozen=True, kw_only=True)

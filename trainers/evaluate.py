@@ -86,11 +86,10 @@ def evaluate(
     sampling: Sampling,
     samples: int = 1,
     seed: int = 0,
-    max_turns: int | None = None,
     first_group: int = 0,
     on_episode: Callable[[str, int, Episode], None] | None = None,
 ) -> tuple[list[Group], RolloutStats]:
-    """Play every task `samples` times; see `summarise` for the result.
+    """Play every task `samples` times, to the environment's own limit on steps; see `summarise` for the result.
 
     Raises:
         BadOptionError: If there is nothing to play, or several greedy episodes of one task are asked for.
@@ -111,7 +110,6 @@ def evaluate(
         sampling=sampling,
         context=context,
         seed=seed,
-        max_turns=max_turns,
         first_group=first_group,
         on_episode=on_episode,
     )

@@ -235,7 +235,6 @@ class Trainer:
                 ),
                 seed=stream(self.config.seed, -1),
                 first_group=mine.start,
-                max_turns=self.config.rollout.max_turns,
             )
         groups, _ = self._gather(groups, stats)
         result = summarise(groups)

@@ -12,6 +12,8 @@ from wrappers import wrap_for_llm
 
 CORRIDOR = f"{locked_corridor.__name__}:{locked_corridor.ID}"
 
+SETTINGS = {"action_format": "bare", "max_episode_steps": 3}
+
 
 def corridor(num_envs=4, context="conversation", inner=lambda env: env, **settings) -> LocalSlots:
     """Slots over corridors; `inner` wraps the bare environment."""
@@ -30,8 +32,8 @@ def tiny_model(directory: Path) -> Path:
 def small_config(output_dir: Path, **changes) -> TrainConfig:
     """Two groups of three short episodes per iteration; `changes` are tables as in TOML."""
     table: dict[str, Any] = {
-        "env": {"id": CORRIDOR, "split": "train", "num_envs": 4, "settings": {"action_format": "bare"}},
-        "rollout": {"groups": 2, "group_size": 3, "max_new_tokens": 5, "max_turns": 3},
+        "env": {"id": CORRIDOR, "split": "train", "num_envs": 4, "settings": SETTINGS},
+        "rollout": {"groups": 2, "group_size": 3, "max_new_tokens": 5},
         "evaluation": {"split": "test", "tasks": 3, "every": 2},
         "learner": {"learning_rate": 0.01, "minibatches": 2},
         "output": {"report_to": []},

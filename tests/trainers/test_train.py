@@ -30,7 +30,7 @@ def model(tmp_path_factory):
 
 
 def make_trainer(config, model, *, env=None, **options):
-    env = env or corridor(config.env.num_envs, context=config.env.context)
+    env = env or corridor(config.env.num_envs, context=config.env.context, max_episode_steps=3)
     return Trainer(config, env=env, policy=HfPolicy(*load_model(model)), **options)
 
 
@@ -199,7 +199,7 @@ def test_episodes_that_fail_are_data_unless_all_do(model, tmp_path):
                     raise RuntimeError("broken")
                 return super().step(action)
 
-        return corridor(2, inner=Breaks)
+        return corridor(2, inner=Breaks, max_episode_steps=3)
 
     config = small_config(tmp_path / "half", iterations=1, evaluation={"split": ""})
     make_trainer(config, model, env=breaking(every=2)).train()

@@ -14,6 +14,7 @@ from trainers.config import (
     EnvConfig,
     EvaluationConfig,
     ModelConfig,
+    RewardConfig,
     RolloutConfig,
     TrainConfig,
 )
@@ -33,7 +34,10 @@ CONFIG = TrainConfig(
         num_envs=128,
         settings={"action_format": "bare", "instructions": ""},
     ),
-    rollout=RolloutConfig(groups=16, group_size=8, max_new_tokens=16),
+    rollout=RolloutConfig(groups=16, group_size=8, max_new_tokens=16, max_turns=30),
+    # A small model says much that is not understood. In a group without success a penalty for it is all that differs,
+    # and normalised it weighs as much as success elsewhere: the model learns to do harmless things.
+    reward=RewardConfig(invalid_penalty=0.0),
     credit=Gigpo(),
     loss=LossSettings(kl_weight=0.01),
     learner=LearnerSettings(learning_rate=3e-4, warmup_steps=3, betas=(0.9, 0.98), minibatches=4, schedule="linear"),
@@ -72,10 +76,11 @@ def make_warm_start(
     directory: Path,
     say: Callable[[str], None],
     *,
-    tiny: TinySettings = TINY,
-    sft: SftConfig = SFT,
+    tiny: TinySettings | None = None,
+    sft: SftConfig | None = None,
 ) -> None:
     """Save a small model that has imitated the expert, as an ordinary model directory."""
+    tiny, sft = tiny or TINY, sft or SFT
     texts = demonstrate(
         Demonstrator(ByteCodec(), form="{command}"),
         env.slots,

@@ -1,0 +1,156 @@
+"""The trainer's verbs, as typed."""
+
+import json
+
+import pytest
+
+from tests.trainers.corridor import CORRIDOR, tiny_model
+from trainers.cli import main
+from trainers.commands import parse_train
+from trainers.config import load_config
+from trainers.credit import Gigpo, Grpo
+from trainers.policies.load import load_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def words(model, output_dir, *more):
+    return [
+        "train",
+        *("--env", CORRIDOR, "--model", str(model), "--output-dir", str(output_dir)),
+        *("--env.split", "train", "--env.num-envs", "4"),
+        *("--env.settings", "action_format=bare", "max_episode_steps=3"),
+        *("--rollout.groups", "2", "--rollout.group-size", "2", "--rollout.max-new-tokens", "4"),
+        *("--evaluation.split", "test", "--evaluation.tasks", "2", "--iterations", "1", "--output.report-to"),
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(model, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "a"
+    assert main(words(model, directory, "credit:grpo", "--credit.no-normalise")) == 0
+    return directory
+
+
+def test_train(run):
+    config = load_config(run / "config.toml")
+    assert config.credit == Grpo(normalise=False)
+    assert config.env.settings == {"action_format": "bare", "max_episode_steps": 3}
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_train_goes_on(run, capsys):
+    assert main(["train", "--resume", str(run), "--iterations", "2"]) == 0
+    assert "Resuming at iteration 1 of 2." in capsys.readouterr().out
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 3
+    assert load_config(run / "config.toml").iterations == 2
+
+
+def test_dry_run(model, tmp_path, capsys):
+    assert main(words(model, tmp_path / "never", "--dry-run")) == 0
+    told = capsys.readouterr().out
+    assert 'method = "gigpo"' in told
+    assert "tokens to sample" in told
+    assert not (tmp_path / "never").exists()
+
+
+def test_settings_come_from_the_recipe_the_file_and_the_words(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("iterations = 3\n[rollout]\ngroups = 5\n[credit]\ngamma = 0.5\n")
+    verb = parse_train([str(path), "--recipe", "alfworld-tiny", "--rollout.groups", "6", "--credit.step-weight", "2"])
+    assert verb.config.env.id == "AgentGym/ALFWorld-v0"
+    assert (verb.config.iterations, verb.config.rollout.groups) == (3, 6)
+    assert verb.config.credit == Gigpo(gamma=0.5, step_weight=2.0)
+
+
+def test_eval_writes_the_same_summary_twice(run, capsys):
+    best = str(run / "checkpoints" / "best")
+    texts = []
+    for _ in range(2):
+        assert main(["eval", "--model", best, "--split", "test", "--tasks", "3"]) == 0
+        texts.append((run / "eval" / "test" / "summary.json").read_text())
+    assert texts[0] == texts[1]
+    told = capsys.readouterr().out
+    assert "the checkpoint was chosen by its success on test" in told
+    summary = json.loads(texts[0])
+    assert summary["task_list"]["tasks"] == 3
+    assert summary["model"]["sha256"]
+    assert summary["env"]["action_format"] == "bare"
+    assert main(["eval", "--compare", str(run / "eval/test"), str(run / "eval/test/summary.json")]) == 0
+    assert "+0.0" in capsys.readouterr().out
+
+
+def test_eval_says_that_a_split_was_trained_on(run, tmp_path, capsys):
+    options = ["--tasks", "2", "--samples", "2", "--temperature", "1", "--output-dir", str(tmp_path)]
+    assert main(["eval", "--model", str(run / "checkpoints/best"), "--split", "train", *options]) == 0
+    assert "the model was trained on train" in capsys.readouterr().out
+    assert json.loads((tmp_path / "summary.json").read_text())["all"]["episodes"] == 4
+
+
+def test_sft(model, tmp_path, capsys):
+    options = ["--episodes", "3", "--epochs", "1", "--learner.learning-rate", "0.01"]
+    settings = ["--env.num-envs", "2", "--env.settings", "action_format=bare"]
+    directory = tmp_path / "sft"
+    command = ["sft", "--env", CORRIDOR, "--model", str(model), "--output-dir", str(directory), *settings, *options]
+    assert main(command) == 0
+    load_model(directory / "model")
+    assert "Imitated 3 episodes" in capsys.readouterr().out
+    assert main(command) == 2
+    assert "holds a model already" in capsys.readouterr().err
+
+
+def test_view_and_export_take_the_run(run, tmp_path):
+    assert main(["view", str(run), "--output", str(tmp_path / "report.html")]) == 0
+    assert main(["export", str(run), "--output", str(tmp_path / "messages.jsonl")]) == 0
+    assert (tmp_path / "messages.jsonl").read_text().count("\n") >= 4
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train", "--env must name an environment"),
+        ("train --env AgentGym/ALFWorld-v0", "--model must name a model"),
+        ("train --env AgentGym/ALFWrld-v0 --model x", "Did you mean AgentGym/ALFWorld-v0?"),
+        ("train --env AgentGym/ALFWorld-v0 --model ./none", "./none"),
+        ("train --env AgentGym/ALFWorld-v0 --model x --env.settings engin=native", "Did you mean 'engine'?"),
+        ("train --env AgentGym/ALFWorld-v0 --model x --rollout.group-size 1", "group_size must be 2 or more"),
+        ("train --recipe alfworld-tin", "Did you mean 'alfworld-tiny'?"),
+        ("train nowhere.toml", "nowhere.toml"),
+        ("train --resume nowhere", "has no config.toml"),
+        ("eval --split test", "--env must name an environment"),
+        ("eval --env AgentGym/ALFWorld-v0", "--model and --split"),
+        ("eval --env AgentGym/ALFWorld-v0 --model x --split valid_sen", "valid_seen"),
+        ("eval --compare nowhere there", "nowhere"),
+        ("sft", "--env and --model"),
+    ],
+)
+def test_a_mistake_is_one_line(command, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_a_split_without_data_is_refused(model, tmp_path, capsys):
+    command = ["train", "--env", "AgentGym/ALFWorld-v0", "--model", str(model), "--output-dir", str(tmp_path / "run")]
+    assert main([*command, "--env.split", "valid_seen"]) == 2
+    assert "ALFWORLD_DATA" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "sft"])
+def test_help(verb, capsys):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    assert f"usage: agent-gym {verb}" in capsys.readouterr().out
+
+
+def test_an_unknown_flag_is_met_with_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--credit.gama", "0.9"])
+    assert "--credit.gamma" in capsys.readouterr().err

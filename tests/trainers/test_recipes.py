@@ -1,0 +1,39 @@
+import dataclasses
+
+import pytest
+
+from agent_gym.errors import BadOptionError
+from trainers.cli import make_envs
+from trainers.policies.load import load_model
+from trainers.policies.tiny import TinySettings
+from trainers.recipes import RECIPES, alfworld_tiny, load_recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_says_what_it_trains_in(name):
+    config = load_recipe(name).CONFIG
+    assert config.env.id
+    assert config.evaluation.split != config.env.split
+
+
+def test_no_such_recipe():
+    with pytest.raises(BadOptionError, match="Did you mean 'alfworld-tiny'"):
+        load_recipe("alfworld-tiney")
+
+
+def test_alfworld_tiny_makes_its_model_once(tmp_path, monkeypatch):
+    small = dataclasses.replace(alfworld_tiny.SFT, episodes=4, epochs=1)
+    monkeypatch.setattr(alfworld_tiny, "SFT", small)
+    monkeypatch.setattr(alfworld_tiny, "VOCABULARY_EPISODES", 3)
+    monkeypatch.setattr(alfworld_tiny, "TINY", TinySettings(hidden_size=32, layers=1, heads=2, vocabulary=400))
+    config = dataclasses.replace(alfworld_tiny.CONFIG, env=dataclasses.replace(alfworld_tiny.CONFIG.env, num_envs=2))
+    env = make_envs(config.env)
+    told: list[str] = []
+    ready = alfworld_tiny.prepare(config, env, tmp_path, told.append)
+    load_model(ready.model.path)
+    assert "imitation 1 of 1" in told[-1]
+    again: list[str] = []
+    assert alfworld_tiny.prepare(config, env, tmp_path, again.append) == ready
+    assert not again
+    assert alfworld_tiny.prepare(ready, env, tmp_path / "other", again.append) == ready
+    env.close()
