@@ -1,6 +1,6 @@
 """Sampled tokens per second in conversations: a cache kept from turn to turn, one per turn, and none.
 
-    python -m benchmarks.bench_policy                     # 64 conversations, a 128x2 model, half a minute
+    python benchmarks/bench_policy.py                    # 64 conversations, a 128x2 model, half a minute
 
 All three give the same answers to the same messages (greedy, same length), which is checked. Times are processor
 seconds of one thread, so that other work on the machine does not count.

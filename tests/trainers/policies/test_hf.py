@@ -16,8 +16,8 @@ TOKENIZER = train_tokenizer(TEXTS, SETTINGS)
 
 
 def decided(model):
-    # Random weights of the usual size give nearly uniform answers that hardly depend on the text. Larger ones make a
-    # model as decided as a trained one: about 5 nats of entropy per token, of 5.7.
+    # Random weights of the usual size give nearly uniform answers that hardly depend on the text; larger ones make them
+    # depend on it. (Much larger ones would cost float32 its digits.)
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if "_proj" in name:
