@@ -31,7 +31,7 @@ def main(output: Path) -> None:
         metrics.append(learner.update(mine))
     # A mini-batch of which one rank has nothing.
     metrics.append(learner.update(random_samples(groups=1, seed=9) if ranks.is_main else []))
-    everyone = ranks.gather(float(sum(p.double().sum() for p in model.parameters())))
+    everyone = ranks.gather(sum(p.detach().double().sum().item() for p in model.parameters()))
     ranks.wait()
     if ranks.is_main:
         save_file({name: p.detach().clone() for name, p in model.named_parameters()}, output / "weights.safetensors")

@@ -407,7 +407,7 @@ def run_ranks(size: int, output: Path, root: Path) -> tuple[Any, dict[str, torch
         )
         for rank in range(size)
     ]
-    assert [process.wait(timeout=240) for process in processes] == [0] * size
+    assert [process.wait(timeout=1200) for process in processes] == [0] * size
     return json.loads((output / "metrics.json").read_text()), load_file(output / "weights.safetensors")
 
 
