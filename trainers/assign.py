@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.credit import CreditEstimator, Gigpo
+from trainers.credit.anchors import anchor_states
 from trainers.types import Group
 
 Floats = NDArray[np.float64]
@@ -15,7 +16,7 @@ Shaper = Callable[[Group], Group]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credited:
-    """What a group teaches. All lists have one entry per episode of `group`, arrays have the shape (turns,)."""
+    """What a group teaches. All lists have one entry per episode of `group`, arrays of the shape (turns,)."""
 
     played: Group
     """The group as it was played, failed episodes and unshaped rewards included."""
@@ -23,6 +24,8 @@ class Credited:
     """What credit was assigned in: shaped rewards, without the episodes that failed."""
     members: tuple[int, ...]
     """Where each episode of `group` stands in `played`."""
+    anchors: NDArray[np.intp]
+    """Number of the state that each turn was taken in, over all turns of `group`: shape (turns of the group,)."""
     advantages: list[Floats]
     episode_part: list[Floats]
     """What comes from comparing episodes; with `step_part` it adds up to `advantages`."""
@@ -54,6 +57,7 @@ def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shap
         played=played,
         group=group,
         members=members,
+        anchors=anchor_states(group, credit.similarity if isinstance(credit, Gigpo) else None),
         advantages=advantages,
         episode_part=[whole - step for whole, step in zip(advantages, step_part, strict=True)],
         step_part=step_part,

@@ -297,7 +297,7 @@ def load_policy(config: ModelConfig, *, trained: bool) -> Any:
 def find_run(model: str) -> tuple[Path | None, TrainConfig | None]:
     """Return the run that a model directory lies in, and its configuration; `None` for what there is not."""
     path = Path(model)
-    for directory in [path, *path.parents][:3]:
+    for directory in [path, *path.parents][: 3 if model else 0]:
         if (directory / "config.toml").is_file():
             return directory, load_config(directory / "config.toml")
     return None, None
@@ -306,9 +306,17 @@ def find_run(model: str) -> tuple[Path | None, TrainConfig | None]:
 def _uncredited(group: Any) -> Any:
     """An evaluation's group, in the form in which training's are written."""
     from trainers.assign import Credited
+    from trainers.credit.anchors import anchor_states
 
+    nothing = replace(group, episodes=())
     return Credited(
-        played=group, group=replace(group, episodes=()), members=(), advantages=[], episode_part=[], step_part=[]
+        played=group,
+        group=nothing,
+        members=(),
+        anchors=anchor_states(nothing),
+        advantages=[],
+        episode_part=[],
+        step_part=[],
     )
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,10 +74,7 @@ def credit_metrics(credited: Sequence[Credited]) -> dict[str, float]:
 
     `step_to_episode` is mean |A_step| / mean |A_episode|; the figures of the step part are absent where there is none.
     """
-    sizes: list[int] = []
-    for one in credited:
-        turns = Counter(turn.state_key for episode in one.group.episodes for turn in episode.turns)
-        sizes += turns.values()
+    sizes = [int(size) for one in credited for size in np.bincount(one.anchors)]
     total = sum(sizes)
     if not total:
         return {}

@@ -24,6 +24,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.credit.anchors import anchor_states
 from trainers.credit.numerics import (
     Singletons,
     Statistics,
@@ -52,6 +53,9 @@ class Gigpo:
     singletons: Singletons = "zero"
     """Episode part of a group of one: zero, or its plain return (as verl-agent does). A turn alone in its state has
     step advantage zero in either case."""
+    similarity: float | None = None
+    """Turns share a state when their observations are this alike, 0 to 1 (0.9 to 0.95 is usual), for environments that
+    describe one state in many ways; none compares state keys exactly."""
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
@@ -59,6 +63,8 @@ class Gigpo:
             raise ValueError(f"expected a gamma between 0 and 1, got {self.gamma}")
         if not math.isfinite(self.step_weight):
             raise ValueError(f"expected a finite step_weight, got {self.step_weight}")
+        if self.similarity is not None and not 0.0 < self.similarity <= 1.0:
+            raise ValueError(f"expected a similarity above 0 and up to 1, or none, got {self.similarity}")
         check_choice("statistics", self.statistics, get_args(Statistics))
         check_choice("singletons", self.singletons, get_args(Singletons))
 
@@ -79,7 +85,5 @@ class Gigpo:
         if not group.episodes:
             return []
         returns = np.concatenate([returns_to_go(episode.rewards, self.gamma) for episode in group.episodes])
-        numbers: dict[str, int] = {}  # anchor state -> its number, in order of first appearance
-        keys = [turn.state_key for episode in group.episodes for turn in episode.turns]
-        anchors = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+        anchors = anchor_states(group, self.similarity)
         return split_by_episode(relative_to_pool(returns, anchors, normalise=self.normalise), group)
