@@ -54,9 +54,7 @@ class Train:
         _be_quiet()
         env = make_envs(config.env)
         if self.recipe is not None:
-            config = load_recipe(self.recipe).prepare(
-                config, env, directory, lambda line: console.print(line, highlight=False, soft_wrap=True)
-            )
+            config = _prepare(load_recipe(self.recipe), config, env, directory, console)
         if not config.model.path:
             raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
         from trainers.progress import ShowProgress
@@ -264,6 +262,23 @@ def _value_of(words: list[str], flag: str) -> str | None:
         if word.startswith(flag + "="):
             return word.partition("=")[2]
     return None
+
+
+def _prepare(recipe: Any, config: TrainConfig, env: Any, directory: Path, console: Console) -> TrainConfig:
+    """Let a recipe make what it needs; under `torchrun` rank 0 does, and the others take what it made."""
+    from trainers.parallel import Ranks, limit_threads
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    limit_threads()
+    ranks = Ranks.from_environment()
+    if not ranks.is_main:
+        ranks.wait()
+    ready: TrainConfig = recipe.prepare(config, env, directory, say)
+    if ranks.is_main:
+        ranks.wait()
+    return ready
 
 
 def load_policy(config: ModelConfig, *, trained: bool) -> Any:

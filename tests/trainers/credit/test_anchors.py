@@ -11,13 +11,14 @@ EMPTY = Completion(prompt_ids=(), token_ids=(), logprobs=())
 def group(*episodes):
     """Pairs of key and observation per turn; the last turn of an episode earns the episode's number."""
 
-    def turn(number, key, seen, last):
+    def turn(number, pair, last):
+        key, seen = pair
         return Turn(completion=EMPTY, state_key=key, observation=seen, reward=float(number * last))
 
     return Group(
         task="t",
         episodes=tuple(
-            Episode(turns=tuple(turn(number, *pair, t == len(pairs) - 1) for t, pair in enumerate(pairs)))
+            Episode(turns=tuple(turn(number, pair, t == len(pairs) - 1) for t, pair in enumerate(pairs)))
             for number, pairs in enumerate(episodes)
         ),
     )
