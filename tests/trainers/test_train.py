@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,36 @@ def test_a_run_that_was_killed_goes_on_exactly(whole_run, model, root, tmp_path)
     make_trainer(config, model, resume=True).train()
     assert lines_of(directory) == lines_of(whole_run)
     assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
+
+
+def test_two_ranks_play_and_learn_what_one_does(whole_run, model, root, tmp_path):
+    directory = tmp_path / "two"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    words = ["train", str(whole_run / "config.toml"), "--model", str(model), "--output-dir", str(directory)]
+    program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))", *words]
+    processes = [
+        subprocess.Popen(
+            program,
+            cwd=root,
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=1200) for process in processes] == [0, 0]
+    for mine, theirs in zip(lines_of(directory), lines_of(whole_run), strict=True):
+        # The sum of gradients is rounded in another order, and each rank fills its own micro-batches.
+        left_out = {"learner/micro_batches", "learner/padding"}
+        assert {name: value for name, value in mine.items() if name not in left_out} == pytest.approx(
+            {name: value for name, value in theirs.items() if name not in left_out}, rel=1e-3, abs=1e-4
+        )
+    answers = [
+        [[turn["answer"] for turn in episode["turns"]] for episode in lines_of(run, "episodes.jsonl")]
+        for run in (directory, whole_run)
+    ]
+    assert answers[0] == answers[1]
 
 
 def test_a_damaged_checkpoint_is_passed_over(whole_run, model, tmp_path):
