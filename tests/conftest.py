@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +16,10 @@ def published_games() -> Path | None:
     directory = Path(named) if named else ROOT.parent / "shared" / "data" / "alfworld"
     return directory if (directory / "json_2.1.1").is_dir() else None
 
+
+# A busy machine is slow now and then; how long an example takes is no property of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 PUBLISHED_GAMES = published_games()
 """Looked up before any test runs, since none of them sees the variable."""
