@@ -45,7 +45,7 @@ def in_words(episodes: Sequence[Episode]) -> str:
 def write_report(
     directory: Path, figures: Figures, before: Sequence[Episode], after: Sequence[Episode], curve: Sequence[Figures]
 ) -> None:
-    """Write figures.json, learning_curve.png and two transcripts of one task, before and after."""
+    """Write figures.json, learning_curve.png and two transcripts of one task, and say where they are."""
     figures = {**figures, "before": summarise(before), "after": summarise(after), "curve": list(curve)}
     partial = directory / "figures.partial"
     partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -55,6 +55,8 @@ def write_report(
     shown = next(gained, 0)  # a task that was learnt, where there is one
     for name, episodes in (("before", before), ("after", after)):
         (directory / f"transcript_{name}.txt").write_text(as_text(episodes[shown]), encoding="utf-8")
+    names = ("learning_curve.png", "transcript_before.txt", "transcript_after.txt", "figures.json")
+    print("\n".join(["written:", *(f"  {directory / name}" for name in names)]))
 
 
 def as_text(episode: Episode) -> str:
