@@ -62,6 +62,7 @@ def check_text_env(env_id: str, *, episodes: int = 3, steps: int = 20, seed: int
         commands = check_episode(env, task, steps, rng)
         check_repeatable(make, task, commands)
         check_saving(env, make(), task, commands, rng)
+        check_state_keys(env, task, 3 * steps, rng)
     check_odd_commands(env, chosen[0])
     check_expert(env, chosen)
     check_vector(env_id, seed, steps=min(steps, 8), **kwargs)
@@ -148,6 +149,34 @@ def check_saving(
     assert [env.step(command) for command in commands[middle:]] == expected, (
         "an episode must restore where it was saved"
     )
+
+
+def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.random.Generator) -> None:
+    """Where a random walk meets a key again, the same commands are admissible, and a few of them lead to the same."""
+    _, info = env.reset(options={"task": task})
+    met: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {}
+    for _ in range(steps):
+        choices = info[keys.ADMISSIBLE_ACTIONS]
+        met.setdefault(info[keys.STATE_KEY], []).append((choices, env.unwrapped.get_state()))  # type: ignore[attr-defined]
+        _, _, terminated, truncated, info = env.step(str(choices[int(rng.integers(len(choices)))]))
+        if terminated or truncated:
+            _, info = env.reset(options={"task": task})
+    for key, states in met.items():
+        (first, one), (last, other) = states[0], states[-1]
+        assert first == last, (
+            f"{key!r} stands for states with different admissible actions: put what differs into the key"
+        )
+        for command in [str(first[int(i)]) for i in rng.integers(len(first), size=min(5, len(first)))]:
+            outcomes = [_outcome(env, state, command) for state in (one, other)]
+            assert outcomes[0] == outcomes[1], f"{key!r} stands for states in which {command!r} does different things"
+
+
+def _outcome(env: gym.Env[Any, Any], state: dict[str, Any], command: str) -> tuple[Any, ...]:
+    base = env.unwrapped
+    assert isinstance(base, TextEnv)
+    base.set_state(state)
+    observation, reward, terminated, truncated, info = base.step(command)
+    return observation, reward, terminated, truncated, info[keys.STATE_KEY]
 
 
 def check_odd_commands(env: gym.Env[Any, Any], task: str) -> None:

@@ -51,6 +51,12 @@ class Train:
         directory = Path(config.output_dir)
         if not config.env.id:
             raise BadOptionError("--env must name an environment, such as AgentGym/ALFWorld-v0 (or give a --recipe).")
+        if self.dry_run and self.recipe is not None and not config.model.path:
+            console.print(to_toml(config), highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                f"No estimate: the recipe {self.recipe} makes its model before it trains. Name one with --model."
+            )
+            return 0
         _be_quiet()
         env = make_envs(config.env)
         if self.recipe is not None:

@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
+import numpy as np
+import pytest
 
-from agent_gym.testing import check_text_env
-from examples.locked_corridor import ID, SIZES, layouts
+from agent_gym import keys
+from agent_gym.testing import check_state_keys, check_text_env
+from examples.locked_corridor import ID, SIZES, LockedCorridor, layouts
 
 
 def test_keeps_the_contract() -> None:
@@ -39,3 +43,18 @@ def test_page_shows_the_code_of_the_example(root: Path) -> None:
     for block in blocks:
         assert block is own or block.strip() in source, f"the page shows what the example does not hold:\n{block}"
     exec(compile(own, "write-your-own-environment.md", "exec"), {})
+
+
+class Forgetful(LockedCorridor):
+    """The mistake the page warns of: whether the key has been taken is not in the state key."""
+
+    def _info(self, *, solved: bool) -> dict[str, Any]:
+        return super()._info(solved=solved) | {keys.STATE_KEY: f"{self._task_id}@{self._room}"}
+
+
+def test_a_key_that_leaves_something_out_is_found() -> None:
+    gym.register("Test/Forgetful-v0", entry_point=Forgetful, max_episode_steps=60)
+    env = gym.make("Test/Forgetful-v0", disable_env_checker=True)
+    with pytest.raises(AssertionError, match="stands for states"):
+        check_state_keys(env, "train/3-1-2-3", 60, np.random.default_rng(0))
+    check_state_keys(gym.make(ID), "train/3-1-2-3", 60, np.random.default_rng(0))

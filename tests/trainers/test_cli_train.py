@@ -154,3 +154,12 @@ def test_an_unknown_flag_is_met_with_the_nearest(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--credit.gama", "0.9"])
     assert "--credit.gamma" in capsys.readouterr().err
+
+
+def test_a_dry_run_of_a_recipe_makes_nothing(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert main(["train", "--recipe", "alfworld-tiny", "--dry-run", "--output-dir", str(directory)]) == 0
+    shown = capsys.readouterr().out
+    assert 'id = "AgentGym/ALFWorld-v0"' in shown
+    assert "No estimate" in shown
+    assert not directory.exists()
