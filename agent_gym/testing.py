@@ -153,11 +153,13 @@ def check_saving(
 
 def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.random.Generator) -> None:
     """Where a random walk meets a key again, the same commands are admissible, and a few of them lead to the same."""
+    base = env.unwrapped
+    assert isinstance(base, TextEnv)
     _, info = env.reset(options={"task": task})
     met: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {}
     for _ in range(steps):
         choices = info[keys.ADMISSIBLE_ACTIONS]
-        met.setdefault(info[keys.STATE_KEY], []).append((choices, env.unwrapped.get_state()))  # type: ignore[attr-defined]
+        met.setdefault(info[keys.STATE_KEY], []).append((choices, base.get_state()))
         _, _, terminated, truncated, info = env.step(str(choices[int(rng.integers(len(choices)))]))
         if terminated or truncated:
             _, info = env.reset(options={"task": task})
