@@ -48,8 +48,9 @@ class ListEnvs:
     def run(self, console: Console) -> int:
         """Print the table."""
         from trainers.env_table import env_table
+        from trainers.tables import show_table
 
-        console.print(env_table())
+        show_table(console, env_table())
         return 0
 
 
@@ -107,6 +108,7 @@ class Rollout:
         """Play the tasks and print the report, of what was finished if it is interrupted."""
         from trainers.baselines import Played, choose_tasks, play_tasks
         from trainers.rollout_report import report, table, with_progress
+        from trainers.tables import show_table
 
         settings = parse_settings(self.env_id, self.split, self.env)
         probe = make_env(self.env_id, settings)
@@ -132,7 +134,7 @@ class Rollout:
             console.print(f"Interrupted after {len(played)} of {len(tasks)} episodes.", style="yellow", highlight=False)
         if played:
             sources = ", ".join(sorted({outcome.source or "unknown" for outcome in played}))
-            console.print(table(f"{self.policy} policy, {self.env_id}, {split}: {sources} tasks", report(played)))
+            show_table(console, table(f"{self.policy} policy, {self.env_id}, {split}: {sources} tasks", report(played)))
             steps = sum(outcome.steps for outcome in played)
             rate = f"{steps / seconds:,.{0 if steps >= 100 * seconds else 1}f} steps/s"
             console.print(f"{steps:,} steps in {seconds:.1f} s: {rate}, the policy's time included.", highlight=False)

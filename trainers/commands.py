@@ -17,7 +17,7 @@ import tyro
 from rich.console import Console
 
 from agent_gym.errors import BadOptionError, DataNotFoundError
-from trainers.config import EnvConfig, ModelConfig, TrainConfig, load_config, to_toml
+from trainers.config import EnvConfig, ModelConfig, TrainConfig, choices_help, load_config, take_choices, to_toml
 
 MakeEnvs = Callable[[EnvConfig], Any]
 """Makes the environments of a configuration, wrapped for a model, as a `TextVectorEnv`."""
@@ -29,8 +29,7 @@ INTERRUPTED = 130
 class Train:
     """Train a model in an environment with group-based reinforcement learning.
 
-    Settings come from a recipe or a TOML file, and each can be overridden: --credit.gamma 0.9. The words credit:gigpo
-    and credit:grpo choose how credit is assigned.
+    Settings come from a recipe or a TOML file, and each can be overridden: --credit.gamma 0.9.
     """
 
     file: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.toml")] = None
@@ -105,9 +104,10 @@ class Eval:
         from trainers.evaluate_report import comparison_table, result_table
         from trainers.metrics import episode_lines
         from trainers.run_files import written_whole
+        from trainers.tables import show_table
 
         if self.compare is not None:
-            console.print(comparison_table(compare(*(read_summary(path) for path in self.compare))))
+            show_table(console, comparison_table(compare(*(read_summary(path) for path in self.compare))))
             return 0
         run, trained = find_run(self.model.path)
         env_config = self._env(trained)
@@ -152,7 +152,7 @@ class Eval:
             json.dump(summary(result, about), file, indent=1)
         with written_whole(directory / "episodes.jsonl") as file:
             file.writelines(json.dumps(line) + "\n" for line in episode_lines(0, [_uncredited(one) for one in groups]))
-        console.print(result_table(f"{self.model.path} on {self.split}", result))
+        show_table(console, result_table(f"{self.model.path} on {self.split}", result))
         speed = stats.generated_tokens / max(stats.generation_s, 1e-9)
         console.print(f"{speed:,.0f} tokens/s sampled; written to {directory}", highlight=False, soft_wrap=True)
         return 0
@@ -237,14 +237,15 @@ def parse_train(words: list[str]) -> Train:
         elif recipe is None and file is None:
             raise DataNotFoundError(f"expected a run to go on with, got {resume!r}, which has no config.toml.")
         base = replace(base, output_dir=resume)
-    choose = any(word.startswith("credit:") for word in words)
-    options = () if choose else (tyro.conf.AvoidSubcommands,)
+    words, base = take_choices(words, base)
     return tyro.cli(
         Train,
         prog="agent-gym train",
+        description=f"{Train.__doc__}\n\n{choices_help()}",
         args=words,
         default=Train(file=file, recipe=recipe, resume=resume, config=base),
-        config=options,
+        # Without it tyro would have a subcommand for each kind, in a fixed order and with the options between them.
+        config=(tyro.conf.AvoidSubcommands,),
     )
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from trainers.evaluate import Difference, Evaluation, Result
+from trainers.tables import figures_table
 
 
 def result_table(title: str, evaluation: Evaluation) -> Table:
     """Return one line per type of task and one for all."""
-    table = _table(title, ("n", "success", "95 % interval", "score", "turns", "invalid", "failed"))
+    table = figures_table(title, "tasks", ("n", "success", "95 % interval", "score", "turns", "invalid", "failed"))
     for name, result in {**evaluation.by_kind, "all": evaluation.all}.items():
         table.add_row(name, *_cells(result), style="bold" if name == "all" else "")
     return table
@@ -31,7 +31,7 @@ def _cells(result: Result) -> tuple[str, ...]:
 
 def comparison_table(differences: Sequence[Difference]) -> Table:
     """Return one line per type of task and one for all: success of both, and B − A with its interval."""
-    table = _table("B compared with A", ("n", "A", "B", "B - A", "95 % interval", "only A", "only B"))
+    table = figures_table("B compared with A", "tasks", ("n", "A", "B", "B - A", "95 % interval", "only A", "only B"))
     for one in differences:
         low, high = one.interval
         cells = (
@@ -44,14 +44,4 @@ def comparison_table(differences: Sequence[Difference]) -> Table:
             str(one.only_b),
         )
         table.add_row(one.name, *cells, style="bold" if one.name == "all" else "")
-    return table
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
-    )
-    table.add_column("tasks", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
     return table

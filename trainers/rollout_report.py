@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from trainers.baselines import Played
 from trainers.statistics import wilson_interval
+from trainers.tables import figures_table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +57,7 @@ def _line(name: str, played: Sequence[Played]) -> Line:
 
 def table(title: str, lines: Sequence[Line]) -> Table:
     """Return the report as a table; rates and bounds are in percent."""
-    result = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
-    )
-    result.add_column("tasks", no_wrap=True)
-    for heading in ("n", "success", "95 % interval", "steps", "invalid"):
-        result.add_column(heading, justify="right", no_wrap=True)
+    result = figures_table(title, "tasks", ("n", "success", "95 % interval", "steps", "invalid"))
     for line in lines:
         low, high = (f"{100 * bound:.1f}" for bound in line.interval)
         rate = f"{100 * line.successes / line.episodes:.1f}"
