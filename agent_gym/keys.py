@@ -32,6 +32,12 @@ SPLIT: Final = "split"
 SOURCE: Final = "source"
 """Where the task comes from, such as `"published"` or `"generated"`."""
 
+SUBGOALS: Final = "subgoals"
+"""Tuple of the names of the subgoals reached so far in this episode, where an environment tells them."""
+
+PROCESS_SCORE: Final = "process_score"
+"""How good the last action was by the environment's own measure of progress, 0 to 1, where it tells one."""
+
 FORMAT_VALID: Final = "format_valid"
 """Written by `ParseAction`: whether the last answer carried a command in the expected form. True after `reset`."""
 

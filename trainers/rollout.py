@@ -36,6 +36,8 @@ from trainers.types import Completion, Episode, Group, Status, Turn
 
 _MISTAKES = (BadOptionError, DataNotFoundError, MissingExtraError, UnknownSplitError, UnknownTaskError)
 """Errors that every episode would meet: the request is wrong, not the episode."""
+_NOT_KEPT = {keys.MESSAGES, keys.ADMISSIBLE_ACTIONS, keys.ALIASES[keys.ADMISSIBLE_ACTIONS]}
+"""Entries of a frame's `info` that are long and that nothing after the rollout looks at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,6 +284,8 @@ def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> T
         observation=before.observation,
         answer=answer,
         messages=tuple(before.info[keys.MESSAGES]),
+        reply=after.observation,
+        info={name: value for name, value in after.info.items() if name not in _NOT_KEPT},
     )
 
 

@@ -14,8 +14,8 @@ log-probabilities are kept exactly as they were sampled; nothing is ever tokenis
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,29 @@ class Turn:
     """The completion as text, as the environment was given it."""
     messages: tuple[Mapping[str, str], ...] = ()
     """Chat messages that were rendered for this turn: the whole prompt, or what was new in a conversation."""
+    reply: str = ""
+    """What the environment said to the answer: the observation of the state now reached."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """What else the environment told of the state now reached, as `agent_gym.keys` names it; no prompts or commands."""
+    token_rewards: tuple[float, ...] | None = None
+    """How `reward` is spread over the answer's tokens; none: all of it belongs to the last token. What `reward` holds
+    beyond their sum belongs to the last token too."""
+
+    def __post_init__(self) -> None:
+        """Refuse rewards of tokens that are not there."""
+        if self.token_rewards is not None and len(self.token_rewards) != len(self.completion.token_ids):
+            raise ValueError(
+                f"expected one reward per sampled token, got {len(self.token_rewards)} for "
+                f"{len(self.completion.token_ids)} tokens"
+            )
+
+    @property
+    def rewards_of_tokens(self) -> NDArray[np.float64]:
+        """Reward of each sampled token, shape (tokens,); it sums to `reward` unless there are no tokens."""
+        rewards = np.array(self.token_rewards or (0.0,) * len(self.completion.token_ids), dtype=np.float64)
+        if len(rewards):
+            rewards[-1] += self.reward - rewards.sum()
+        return rewards
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

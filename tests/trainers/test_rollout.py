@@ -122,6 +122,16 @@ def test_without_a_key_the_observation_stands_for_the_state():
     assert turn.state_key == turn.observation
 
 
+def test_a_turn_knows_what_the_environment_replied():
+    [group], _ = play_tasks(ExpertPolicy(form=BARE), corridor(), TASKS[:1], group_size=1)
+    turns = group.episodes[0].turns
+    assert [turn.reply for turn in turns[:-1]] == [turn.observation for turn in turns[1:]]
+    assert [turn.info["state_key"] for turn in turns[:-1]] == [turn.state_key for turn in turns[1:]]
+    assert [turn.info["success"] for turn in turns] == [False] * (len(turns) - 1) + [True]
+    assert turns[-1].reply not in ("", turns[-1].observation)
+    assert not {"messages", "admissible_actions", "admissible_commands"} & turns[0].info.keys()
+
+
 def test_an_invalid_answer_costs_a_turn_and_is_marked():
     policy = ReplayPolicy({TASKS[0]: ["go right", "fly\naway", "sing", "take key", "go right", "open door"]})
     [group], _ = play_tasks(policy, corridor(), TASKS[:1], group_size=1)

@@ -1,10 +1,34 @@
 """Reward shapers: they change the rewards of a group's turns, before returns and advantages are computed.
 
-A shaper is a frozen dataclass that is called with a `Group` and returns a new one. They apply in the order: scale,
-then penalty, so that a penalty is in the units of the scaled reward.
+A shaper is called with a `Group` and returns a new one. What has settings only is a frozen dataclass. What learns is
+*started* from such settings, is fitted once per iteration after its groups were shaped, and is saved with the run:
+
+    chain = ShaperChain([ScaleRewards(), PotentialShaping(), PenaliseInvalid()])
+    credited = [assign_credit(credit, group, [chain]) for group in groups]
+    ...                                                 # learn
+    chain.fit(groups)                                   # what it learns counts from the next iteration on
+
+The order is part of the method:
+
+    environment's reward → scale → shapers → penalties → returns → replay → group statistics → advantage
+
+so that a shaper sees rewards in the units that are learned from, and a penalty is in those units too.
 """
 
+from trainers.shaping.base import FittedShaper, Shaper, ShaperChain, ShaperState, Startable
 from trainers.shaping.invalid import PenaliseInvalid
+from trainers.shaping.overlong import OverlongPenalty
+from trainers.shaping.potential import PotentialShaping
 from trainers.shaping.scale import ScaleRewards
 
-__all__ = ["PenaliseInvalid", "ScaleRewards"]
+__all__ = [
+    "FittedShaper",
+    "OverlongPenalty",
+    "PenaliseInvalid",
+    "PotentialShaping",
+    "ScaleRewards",
+    "Shaper",
+    "ShaperChain",
+    "ShaperState",
+    "Startable",
+]

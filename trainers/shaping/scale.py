@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from trainers.types import Group
+from trainers.types import Group, Turn
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +22,11 @@ class ScaleRewards:
         return replace(
             group,
             episodes=tuple(
-                replace(episode, turns=tuple(replace(turn, reward=turn.reward * self.factor) for turn in episode.turns))
+                replace(episode, turns=tuple(self._scaled(turn) for turn in episode.turns))
                 for episode in group.episodes
             ),
         )
+
+    def _scaled(self, turn: Turn) -> Turn:
+        tokens = turn.token_rewards and tuple(self.factor * reward for reward in turn.token_rewards)
+        return replace(turn, reward=self.factor * turn.reward, token_rewards=tokens)
