@@ -15,7 +15,7 @@ from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from trainers.config import METHODS, TrainConfig
+from trainers.config import CHOICES, TrainConfig
 from trainers.sft import SftConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "trainer.md"
@@ -38,10 +38,10 @@ def _tables(config: Any, where: str) -> Iterator[str]:
     plain = [one for one in fields(config) if one not in nested]
     yield _heading(where, kind) + _table(kind, plain)
     for one in nested:
-        if one.name == "credit":
-            for method, estimator in METHODS.items():
-                title = f'`[credit]` with `method = "{method}"`, on the command line `credit:{method}`'
-                yield _heading("credit", estimator, title) + _table(estimator, list(fields(estimator)))
+        if one.name in CHOICES:
+            for method, member in CHOICES[one.name].items():
+                title = f'`[{one.name}]` with `method = "{method}"`, on the command line `{one.name}:{method}`'
+                yield _heading(one.name, member, title) + _table(member, list(fields(member)))
         else:
             yield from _tables(getattr(config, one.name), f"{where}.{one.name}".strip("."))
 
@@ -62,13 +62,14 @@ def _table(kind: type, members: list[Field[Any]]) -> str:
 
 
 def field_texts(kind: type) -> dict[str, str]:
-    """What stands below each field of a dataclass: the string that follows its line in the source."""
-    [tree] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(tree, ast.ClassDef)
+    """What stands below each field of a dataclass or of one it is derived from: the string after its line."""
     texts = {}
-    for line, below in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(below, ast.Expr):
-            texts[line.target.id] = " ".join(ast.literal_eval(below.value).split())
+    for one in reversed([one for one in kind.__mro__ if is_dataclass(one)]):
+        [tree] = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(tree, ast.ClassDef)
+        for line, below in zip(tree.body, tree.body[1:], strict=False):
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(below, ast.Expr):
+                texts[line.target.id] = " ".join(ast.literal_eval(below.value).split())
     return texts
 
 

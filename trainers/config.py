@@ -1,8 +1,9 @@
 """The configuration of a run: nested dataclasses, read from TOML, overridden word by word, written back as TOML.
 
 The configuration *is* these objects. A TOML file has one table per nested dataclass and one key per field; the command
-line has the same names with dots (`--rollout.group-size 8`). `credit` is one of several estimators: `method = "gigpo"`
-in the table `[credit]`, the word `credit:gigpo` on the command line. TOML has no null: `"none"` stands for it.
+line has the same names with dots (`--rollout.group-size 8`). `credit` and `loss` are each one of several kinds:
+`method = "gigpo"` in the table `[credit]`, the word `credit:gigpo` on the command line. The fields of another kind have
+other defaults, as its paper has. TOML has no null: `"none"` stands for it.
 """
 
 import dataclasses
@@ -19,12 +20,23 @@ import tyro
 
 from agent_gym.errors import BadOptionError, did_you_mean
 from trainers.credit import Gigpo, Grpo
+from trainers.losses.cispo import CispoLoss
+from trainers.losses.gspo import GspoLoss
+from trainers.losses.ppo import PpoLoss
+from trainers.losses.reinforce import ReinforceLoss
 from trainers.samples import Context
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 
 Credit = Gigpo | Grpo
 METHODS: dict[str, type[Credit]] = {"gigpo": Gigpo, "grpo": Grpo}
 """Credit estimators by the name that files and the command line know them under."""
+
+Loss = PpoLoss | GspoLoss | CispoLoss | ReinforceLoss
+LOSSES: dict[str, type[Loss]] = {"ppo": PpoLoss, "gspo": GspoLoss, "cispo": CispoLoss, "reinforce": ReinforceLoss}
+"""Losses, likewise."""
+
+CHOICES: dict[str, Mapping[str, type[Any]]] = {"credit": METHODS, "loss": LOSSES}
+"""Fields of a configuration that are one of several kinds."""
 
 Report = Literal["tensorboard", "wandb", "trackio"]
 
@@ -153,7 +165,7 @@ class TrainConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     credit: Credit = field(default_factory=Gigpo)
-    loss: LossSettings = field(default_factory=LossSettings)
+    loss: Loss = field(default_factory=PpoLoss)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -234,12 +246,9 @@ def _merge(base: Any, table: Any, where: str) -> Any:
     if not isinstance(table, Mapping):
         raise BadOptionError(f"{where.rstrip('.')} must be a table, got {table!r}.")
     table = dict(table)
-    if isinstance(base, Credit) and "method" in table:
-        method = str(table.pop("method"))
-        if method not in METHODS:
-            hint = did_you_mean(method, METHODS)
-            raise BadOptionError(f"{where}method must be one of {list(METHODS)}, got {method!r}.{hint}")
-        base = base if isinstance(base, METHODS[method]) else METHODS[method]()
+    choices = _kinds_of(base)
+    if choices and "method" in table:
+        base = _of_kind(base, choices, str(table.pop("method")), f"{where}method")
     known = {one.name for one in fields(base)}
     hints = get_type_hints(type(base), include_extras=False)
     changes = {}
@@ -259,6 +268,18 @@ def _merge(base: Any, table: Any, where: str) -> Any:
         raise
     except ValueError as error:
         raise BadOptionError(f"{where.rstrip('.')}: {error}") from error
+
+
+def _kinds_of(value: Any) -> Mapping[str, type[Any]]:
+    """The kinds that a part of a configuration is one of, by name; none if it is not a matter of choice."""
+    return next((choices for choices in CHOICES.values() if type(value) in choices.values()), {})
+
+
+def _of_kind(base: Any, choices: Mapping[str, type[Any]], method: str, where: str) -> Any:
+    """Return `base` if it is of the kind called `method`, else one with that kind's defaults."""
+    if method not in choices:
+        raise BadOptionError(f"{where} must be one of {list(choices)}, got {method!r}.{did_you_mean(method, choices)}")
+    return base if type(base) is choices[method] else choices[method]()
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:
@@ -300,8 +321,8 @@ def to_toml(config: TrainConfig) -> str:
 def _lines(value: Any, path: tuple[str, ...]) -> Iterable[str]:
     if path:
         yield f"\n[{'.'.join(path)}]"
-    if isinstance(value, Credit):
-        yield f"method = {json.dumps(method_of(value))}"
+    if choices := _kinds_of(value):
+        yield f"method = {json.dumps(next(name for name, kind in choices.items() if type(value) is kind))}"
     tables = {}
     for one in fields(value):
         entry = getattr(value, one.name)
@@ -325,19 +346,29 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def method_of(credit: Credit) -> str:
-    """Return the name of a credit estimator, as files and the command line know it."""
-    return next(name for name, kind in METHODS.items() if isinstance(credit, kind))
-
-
 # The command line -----------------------------------------------------------------------------------------------------
 
 
-def parse_config(words: list[str], base: TrainConfig, prog: str, description: str = "") -> TrainConfig:
-    """Read overrides of `base` from words such as `--credit.gamma 0.9`; exits with a message if they are wrong.
+def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], TrainConfig]:
+    """Split words such as `credit:gigpo` off, and return the other words and `base` with those kinds in it.
 
-    Without a word `credit:…` the estimator of `base` stays, and its fields are set like any others.
+    They may stand anywhere. A kind that `base` has already keeps its settings; another comes with its own defaults.
+
+    Raises:
+        BadOptionError: If there is no such kind.
     """
-    choose = any(word.startswith("credit:") for word in words)
-    options = () if choose else (tyro.conf.AvoidSubcommands,)
-    return tyro.cli(TrainConfig, args=words, default=base, prog=prog, description=description, config=options)
+    rest = []
+    for word in words:
+        name, colon, method = word.partition(":")
+        if colon and name in CHOICES:
+            part = _of_kind(getattr(base, name), CHOICES[name], method, f"{name}:")
+            base = dataclasses.replace(base, **{name: part})
+        else:
+            rest.append(word)
+    return rest, base
+
+
+def choices_help() -> str:
+    """What `take_choices` takes, in one paragraph."""
+    words = "; ".join(" ".join(f"{name}:{method}" for method in choices) for name, choices in CHOICES.items())
+    return f"Words that choose a method, whose own settings then follow: {words}."

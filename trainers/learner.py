@@ -25,12 +25,14 @@ from torch import Tensor, nn
 from trainers.checkpoint import State
 from trainers.logprobs import Batch, action_logprobs, make_batch, token_logprobs
 from trainers.losses.aggregate import token_weights
+from trainers.losses.base import Aggregation, LossSettings, Tokens
+from trainers.losses.importance import importance_weights
 from trainers.losses.kl import kl_estimate
-from trainers.losses.ppo import clipped_loss, importance_weights
+from trainers.losses.ppo import PpoLoss
 from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
 from trainers.samples import Sample, split_by_tokens
-from trainers.settings import Aggregation, LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 
 __all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
 
@@ -84,7 +86,7 @@ class Learner:
             raise ValueError(f"expected a sampling temperature above 0 to learn from, got {temperature}")
         self.model = model.eval()
         self.settings = settings or LearnerSettings()
-        self.loss = loss or LossSettings()
+        self.loss = loss or PpoLoss()
         self.temperature = temperature
         self.seed = seed
         self.ranks = ranks or Ranks()
@@ -208,7 +210,7 @@ class Learner:
     def _policy_loss(
         self, samples: Sequence[Sample], batch: Batch, total: float, known: _Known
     ) -> tuple[Tensor, Measured]:
-        """Clipped surrogate + β·KL − weight·entropy of a micro-batch, every token weighed by the aggregation."""
+        """Surrogate + β·KL − weight·entropy of a micro-batch, every token weighed by the aggregation."""
         loss = self.loss
         logprobs_n, entropy_n = action_logprobs(
             self.model, batch, self.temperature, entropy_gradient=loss.entropy_weight != 0
@@ -217,26 +219,20 @@ class Learner:
         learner_n = _gather(known.old, samples, self.device) if known.old else logprobs_n.detach()
         sampler_n = batch.old_logprobs_n
         old_n = sampler_n if loss.importance_cap is None else learner_n
-        weights_n = token_weights(batch.row_n, batch.actions_per_row_b, loss.aggregation, total)
-        clipped = clipped_loss(
-            logprobs_n,
-            old_n,
-            batch.advantages_n,
-            clip_low=loss.clip_low,
-            clip_high=loss.clip_high,
-            dual_clip=loss.dual_clip,
-        )
+        actions_b = batch.actions_per_row_b
+        weights_n = token_weights(batch.row_n, actions_b, loss.aggregation, total, loss.sequence_length)
+        surrogate = loss.per_token(Tokens(logprobs_n, old_n, batch.advantages_n, batch.row_n, actions_b))
         log_ratio_n = (logprobs_n - old_n).detach()
         difference_n = (learner_n - sampler_n).abs()
         measured = {
             "entropy": entropy_n,
-            "clip_fraction": clipped.clipped_n,
+            "clip_fraction": surrogate.clipped_n,
             "old_kl": torch.expm1(log_ratio_n) - log_ratio_n,
-            "ratio_max": clipped.ratio_n.max(),
+            "ratio_max": surrogate.ratio_n.max(),
             "sampler_difference": difference_n,
             "sampler_difference_max": difference_n.max(),
         }
-        per_token_n = clipped.loss_n
+        per_token_n = surrogate.loss_n
         if loss.importance_cap is not None:
             importance_n = importance_weights(learner_n, sampler_n, loss.importance_cap)
             per_token_n = per_token_n * importance_n

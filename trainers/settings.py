@@ -1,59 +1,13 @@
-"""Settings of the loss and the learner, apart from their code so that a command line can read them without torch."""
+"""Settings of the learner, apart from its code so that a command line can read them without torch."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from trainers.credit.numerics import check_choice
+from trainers.credit.numerics import check_choice, check_range
 
-Aggregation = Literal["token-mean", "sequence-mean"]
-"""Every action token of the batch counts the same, or every sample does and its tokens share its weight."""
-
-KlEstimator = Literal["k1", "k2", "k3"]
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
-
-
-def _check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
-    if not low <= value <= high:
-        limits = f"of {low:g} or more" if high == math.inf else f"between {low:g} and {high:g}"
-        raise ValueError(f"expected {name} {limits}, got {value}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossSettings:
-    """PPO's clipped loss with a pull towards a reference model. The defaults are those of GiGPO's paper."""
-
-    clip_low: float = 0.2
-    """The probability ratio is clipped below at 1 − clip_low."""
-    clip_high: float = 0.2
-    """The probability ratio is clipped above at 1 + clip_high."""
-    dual_clip: float | None = 3.0
-    """Bound c of the loss −c·A for negative advantages, above 1; none leaves it unbounded."""
-    aggregation: Aggregation = "token-mean"
-    """What is averaged over: all action tokens of the batch, or samples (turns or, in a conversation, episodes)."""
-    kl_weight: float = 0.01
-    """β, weight of the KL divergence to the reference model; with 0 no reference model is held."""
-    kl_estimator: KlEstimator = "k3"
-    """Estimator of that divergence from one sampled token; see `trainers.losses.kl` for what each is good for."""
-    entropy_weight: float = 0.0
-    """Weight of the entropy bonus, subtracted from the loss."""
-    importance_cap: float | None = 2.0
-    """Largest weight for a token on which learner and sampler disagree; none trusts the sampler's log-probabilities."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that mean nothing, with a ValueError."""
-        _check_range("clip_low", self.clip_low, 0, 1)
-        _check_range("clip_high", self.clip_high, 0)
-        _check_range("kl_weight", self.kl_weight, 0)
-        if self.dual_clip is not None and not self.dual_clip > 1:
-            raise ValueError(f"expected a dual_clip above 1, got {self.dual_clip}: 3 is usual, none turns it off")
-        if self.importance_cap is not None and not self.importance_cap >= 1:
-            raise ValueError(f"expected an importance_cap of 1 or more, got {self.importance_cap}: none turns it off")
-        if not math.isfinite(self.entropy_weight):
-            raise ValueError(f"expected a finite entropy_weight, got {self.entropy_weight}")
-        check_choice("aggregation", self.aggregation, get_args(Aggregation))
-        check_choice("kl_estimator", self.kl_estimator, get_args(KlEstimator))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +41,14 @@ class LearnerSettings:
         """Refuse settings that mean nothing, with a ValueError."""
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"expected a learning_rate above 0, got {self.learning_rate}")
-        _check_range("warmup_steps", self.warmup_steps, 0)
-        _check_range("weight_decay", self.weight_decay, 0)
+        check_range("warmup_steps", self.warmup_steps, 0)
+        check_range("weight_decay", self.weight_decay, 0)
         if not self.max_grad_norm > 0:
             raise ValueError(f"expected a max_grad_norm above 0, got {self.max_grad_norm}: inf never clips")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"expected betas from 0 up to but not 1, got {self.betas}")
         for name in ("minibatches", "epochs", "tokens_per_micro_batch"):
-            _check_range(name, getattr(self, name), 1)
+            check_range(name, getattr(self, name), 1)
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
 

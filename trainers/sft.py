@@ -17,11 +17,12 @@ from agent_gym import SlotEnv
 from agent_gym.errors import BadOptionError
 from trainers.config import EnvConfig, EvaluationConfig, ModelConfig
 from trainers.learner import Learner
+from trainers.losses.ppo import PpoLoss
 from trainers.policies.base import Codec, Request, Sampling
 from trainers.policies.scripted import COMMAND_IN_TAGS, ExpertPolicy
 from trainers.rollout import play, stream
 from trainers.samples import Context, Sample, build_samples
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 from trainers.tasks import TaskOrder
 from trainers.types import Completion, Group
 
@@ -141,7 +142,7 @@ def imitate(
 ) -> None:
     """Raise the likelihood of demonstrated answers, in place; `on_epoch` gets number and metrics of each pass."""
     settings = replace(settings, epochs=1, minibatches=math.ceil(len(samples) / batch_size))
-    learner = Learner(model, settings, LossSettings(kl_weight=0.0), total_updates=epochs, seed=seed)
+    learner = Learner(model, settings, PpoLoss(kl_weight=0.0), total_updates=epochs, seed=seed)
     for epoch in range(epochs):
         metrics = learner.supervised(samples)
         if on_epoch is not None:

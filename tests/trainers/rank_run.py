@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 
 from tests.trainers.small_model import random_samples, small_model
 from trainers.learner import Learner
+from trainers.losses.ppo import PpoLoss
 from trainers.parallel import Ranks, limit_threads
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 
 
 def main(output: Path) -> None:
@@ -21,7 +22,7 @@ def main(output: Path) -> None:
     ranks = Ranks.from_environment()
     model = small_model(seed=ranks.rank)  # different weights: rank 0's count
     settings = LearnerSettings(learning_rate=1e-3, minibatches=2, epochs=2, tokens_per_micro_batch=100)
-    loss = LossSettings(entropy_weight=0.01, aggregation="sequence-mean")
+    loss = PpoLoss(entropy_weight=0.01, aggregation="sequence-mean")
     learner = Learner(model, settings, loss, ranks=ranks, total_updates=3)
     metrics = []
     for update in range(3):

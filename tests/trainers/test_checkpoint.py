@@ -27,7 +27,8 @@ from trainers.checkpoint import (
     save,
 )
 from trainers.learner import Learner
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.losses.ppo import PpoLoss
+from trainers.settings import LearnerSettings
 
 
 def names(directory: Path) -> list[str]:
@@ -106,7 +107,7 @@ def test_weights_of_another_kind_are_refused(tmp_path):
 def test_a_run_goes_on_from_disk_bit_for_bit(tmp_path):
     def learner(model):
         settings = LearnerSettings(learning_rate=1e-3, schedule="linear", minibatches=2)
-        return Learner(model, settings, LossSettings(), total_updates=3)
+        return Learner(model, settings, PpoLoss(), total_updates=3)
 
     whole = learner(small_model())
     for update in range(3):

@@ -4,9 +4,10 @@ import tomllib
 import pytest
 
 from agent_gym.errors import BadOptionError
-from trainers.config import TrainConfig, config_from_table, load_config, to_toml
+from trainers.config import TrainConfig, config_from_table, load_config, take_choices, to_toml
 from trainers.credit import Gigpo, Grpo
-from trainers.settings import LossSettings
+from trainers.losses.gspo import GspoLoss
+from trainers.losses.ppo import PpoLoss
 
 
 def test_a_configuration_written_out_reads_back_the_same():
@@ -26,12 +27,12 @@ def test_a_configuration_written_out_reads_back_the_same():
 
 
 def test_a_file_changes_only_what_it_names(tmp_path):
-    base = TrainConfig(loss=LossSettings(kl_weight=0.5), iterations=7)
+    base = TrainConfig(loss=PpoLoss(kl_weight=0.5), iterations=7)
     path = tmp_path / "run.toml"
     path.write_text("seed = 3\n[loss]\nclip_low = 0.1\n[credit]\ngamma = 0.9\n[learner]\nlearning_rate = 1\n")
     config = load_config(path, base)
     assert (config.seed, config.iterations) == (3, 7)
-    assert config.loss == LossSettings(kl_weight=0.5, clip_low=0.1)
+    assert config.loss == PpoLoss(kl_weight=0.5, clip_low=0.1)
     assert config.credit == Gigpo(gamma=0.9)
     assert config.learner.learning_rate == 1.0
 
@@ -85,3 +86,16 @@ def test_every_field_says_what_it_is():
     for one in dataclasses.fields(TrainConfig):
         if not dataclasses.is_dataclass(getattr(TrainConfig(), one.name)):
             assert f"    {one.name}: " in source
+
+
+def test_another_kind_comes_with_its_own_defaults():
+    base = TrainConfig(loss=PpoLoss(clip_low=0.1), credit=Gigpo(gamma=0.5))
+    rest, config = take_choices(["--seed", "3", "loss:gspo", "credit:gigpo", "--loss.form", "token"], base)
+    assert rest == ["--seed", "3", "--loss.form", "token"]
+    assert config.loss == GspoLoss()
+    assert config.credit == Gigpo(gamma=0.5)
+    table = config_from_table({"loss": {"method": "gspo", "clip_low": 0.01}}, base).loss
+    assert table == GspoLoss(clip_low=0.01)
+    assert config_from_table(tomllib.loads(to_toml(config))) == config
+    with pytest.raises(BadOptionError, match=r"loss: must be one of .*got 'gpso'. Did you mean 'gspo'\?"):
+        take_choices(["loss:gpso"], base)

@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 
 from tests.trainers.small_model import VOCABULARY, random_samples, small_model
 from trainers.learner import Learner, make_batch, token_logprobs
+from trainers.losses.ppo import PpoLoss
 from trainers.parallel import Ranks, limit_threads
 from trainers.samples import Sample
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 
 INF = math.inf
-ON_POLICY = LossSettings(kl_weight=0.0, importance_cap=None)
+ON_POLICY = PpoLoss(kl_weight=0.0, importance_cap=None)
 """Nothing but the clipped loss against the sampler's own log-probabilities."""
 
 
@@ -109,7 +110,7 @@ def test_gradient_is_that_of_the_formula(aggregation, context):
 
 @pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean"])
 def test_gradient_is_the_same_for_any_split(aggregation):
-    loss = LossSettings(aggregation=aggregation, entropy_weight=0.02, kl_weight=0.1)
+    loss = PpoLoss(aggregation=aggregation, entropy_weight=0.02, kl_weight=0.1)
     gradients, counts = [], []
     for budget in (1, 100, 10**6):  # 1: every sample alone
         model = small_model()
@@ -171,7 +172,7 @@ def test_what_earned_more_becomes_likelier():
 def test_metrics_of_a_first_step_on_policy():
     model = small_model()
     samples = with_sampler_logprobs(model, random_samples())
-    metrics = Learner(model, loss=LossSettings()).update(samples)
+    metrics = Learner(model, loss=PpoLoss()).update(samples)
     tokens = sum(int(sample.action_mask.sum()) for sample in samples)
     assert metrics["action_tokens"] == tokens
     assert metrics["samples"] == len(samples)
@@ -190,7 +191,7 @@ def test_later_steps_of_an_update_compare_with_its_start():
     model = small_model()
     samples = with_sampler_logprobs(model, random_samples())
     settings = LearnerSettings(learning_rate=1e-3, epochs=2, minibatches=2)
-    metrics = Learner(model, settings, LossSettings()).update(samples)
+    metrics = Learner(model, settings, PpoLoss()).update(samples)
     assert metrics["steps"] == 4
     assert metrics["samples"] == 2 * len(samples)
     assert metrics["ratio_max"] > 1.001
@@ -273,7 +274,7 @@ def test_reference_of_an_adapter_is_the_base_without_it():
     model = adapted()
     head = model.get_base_model().lm_head.weight
     samples = with_sampler_logprobs(small_model(), random_samples())
-    learner = Learner(model, LearnerSettings(learning_rate=1e-2), LossSettings())
+    learner = Learner(model, LearnerSettings(learning_rate=1e-2), PpoLoss())
     assert learner._reference is model  # no copy is held
     assert learner.update(samples)["kl"] == 0  # an adapter starts as nothing
     assert learner.update(samples)["kl"] > 0
@@ -288,7 +289,7 @@ def test_reference_of_an_adapter_is_the_base_without_it():
 def test_reference_of_whole_weights_is_a_frozen_copy():
     model = small_model()
     samples = with_sampler_logprobs(model, random_samples())
-    learner = Learner(model, LearnerSettings(learning_rate=1e-2), LossSettings())
+    learner = Learner(model, LearnerSettings(learning_rate=1e-2), PpoLoss())
     assert learner.update(samples)["kl"] == 0
     assert learner.update(samples)["kl"] > 0
     assert learner._reference is not None
@@ -353,12 +354,12 @@ def test_learner_settings_that_mean_nothing_are_refused(name, value):
 )
 def test_loss_settings_that_mean_nothing_are_refused(name, value):
     with pytest.raises(ValueError, match=f"expected .*{name}"):
-        LossSettings(**{name: value})
+        PpoLoss(**{name: value})
 
 
 def learning_run(model):
     settings = LearnerSettings(learning_rate=1e-3, schedule="cosine", minibatches=2, epochs=2)
-    return Learner(model, settings, LossSettings(entropy_weight=0.01), total_updates=4, seed=5)
+    return Learner(model, settings, PpoLoss(entropy_weight=0.01), total_updates=4, seed=5)
 
 
 def untimed(metrics: dict[str, float]) -> dict[str, float]:

@@ -7,6 +7,7 @@ of 1e-16 under a division blows that bit up to an advantage of order one. So a p
 1e-9·max(1, max|x|) of each other counts as constant, and its members get exactly zero.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -119,3 +120,10 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise a ValueError that lists the choices unless `value` is one of them."""
     if value not in choices:
         raise ValueError(f"expected {name} to be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Raise a ValueError that names the limits unless `value` is within them, both included; NaN never is."""
+    if not low <= value <= high:
+        limits = f"of {low:g} or more" if high == math.inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"expected {name} {limits}, got {value}")

@@ -1,5 +1,14 @@
-"""What is minimised: pure functions on tensors, one file per idea. Nothing is imported here, so that torch stays out.
+"""What is minimised. One idea is one file; nothing is imported here, so that torch stays out.
 
-Shapes: `_n` is over the action tokens of a micro-batch, in any order. A loss gives one value per token, and
-`trainers.losses.aggregate` says how much each counts.
+    base          what a loss is given and gives back, and the settings that all losses have
+    ppo           clipped ratio per token, with the dual clip and clip-higher
+    gspo          clipped ratio per sample
+    cispo         clipped ratio as a weight, no token silenced
+    reinforce     no ratio
+    aggregate     how much each token counts
+    kl            divergence to a reference
+    importance    a sampler that differs from the learner
+
+Shapes: `_n` is over the action tokens of a micro-batch, in row order, `_b` over its rows. A loss gives one value per
+token, and `trainers.losses.aggregate` says how much each counts.
 """

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainers.settings import KlEstimator
+from trainers.losses.base import KlEstimator
 
 
 def kl_estimate(logprobs_n: Tensor, reference_logprobs_n: Tensor, estimator: KlEstimator) -> Tensor:

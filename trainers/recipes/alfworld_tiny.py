@@ -19,11 +19,12 @@ from trainers.config import (
     TrainConfig,
 )
 from trainers.credit import Gigpo
+from trainers.losses.ppo import PpoLoss
 from trainers.policies.hf import HfPolicy
 from trainers.policies.load import load_model
 from trainers.policies.scripted import ByteCodec
 from trainers.policies.tiny import TinySettings, build_tiny
-from trainers.settings import LearnerSettings, LossSettings
+from trainers.settings import LearnerSettings
 from trainers.sft import Demonstrator, SftConfig, clone, demonstrate
 
 CONFIG = TrainConfig(
@@ -39,7 +40,7 @@ CONFIG = TrainConfig(
     # and normalised it weighs as much as success elsewhere: the model learns to do harmless things.
     reward=RewardConfig(invalid_penalty=0.0),
     credit=Gigpo(),
-    loss=LossSettings(kl_weight=0.01),
+    loss=PpoLoss(kl_weight=0.01),
     learner=LearnerSettings(learning_rate=3e-4, warmup_steps=3, betas=(0.9, 0.98), minibatches=4, schedule="linear"),
     evaluation=EvaluationConfig(split="generated_valid", tasks=128, every=10),
     iterations=60,

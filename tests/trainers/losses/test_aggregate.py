@@ -25,6 +25,11 @@ def test_a_part_of_a_batch_is_weighed_by_the_whole():
     assert token_weights(ROW[:3], ACTIONS[:1], "sequence-mean", 4).sum().item() == pytest.approx(0.25)
 
 
+def test_a_sum_is_divided_by_a_constant():
+    # Two rows, length 8: every token 1/16, however long its row.
+    assert token_weights(ROW, ACTIONS, "sequence-sum", 2, 8).tolist() == [1 / 16] * 4
+
+
 def test_an_unknown_aggregation_is_refused():
-    with pytest.raises(ValueError, match="'token-mean' or 'sequence-mean', got 'sum'"):
+    with pytest.raises(ValueError, match=r"'sequence-mean', .*got 'sum'"):
         token_weights(ROW, ACTIONS, "sum", 1)  # type: ignore[arg-type]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from trainers.losses.base import KlEstimator
 from trainers.losses.kl import kl_estimate
-from trainers.settings import KlEstimator
 
 P = torch.tensor([0.7, 0.3], dtype=torch.float64)
 Q = torch.tensor([0.5, 0.5], dtype=torch.float64)

@@ -3,12 +3,20 @@
 import pytest
 import torch
 
-from trainers.losses.ppo import clipped_loss, importance_weights
+from trainers.losses.base import TokenLoss, Tokens
+from trainers.losses.importance import importance_weights
+from trainers.losses.ppo import PpoLoss
 
 # log ρ = 0.1, −0.3, 0.1, so ρ = 1.105171, 0.740818, 1.105171
 OLD = torch.tensor([-1.0, -2.0, -0.5], dtype=torch.float64)
 NEW = torch.tensor([-0.9, -2.3, -0.4], dtype=torch.float64)
 ONES = torch.ones(3, dtype=torch.float64)
+
+
+def clipped_loss(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, **settings: float | None) -> TokenLoss:
+    """The loss of tokens that stand in one row."""
+    row, actions = torch.zeros(len(new), dtype=torch.long), torch.tensor([float(len(new))])
+    return PpoLoss(**settings).per_token(Tokens(new, old, advantages, row, actions))  # type: ignore[arg-type]
 
 
 def test_good_tokens_earn_nothing_above_the_clip():
