@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -69,8 +70,49 @@ def test_a_log_goes_on_where_it_is_cut_back(tmp_path):
 
 
 def test_a_logger_that_is_asked_for_must_be_installed(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "trackio", None)
     with pytest.raises(MissingExtraError, match="pip install trackio"):
         RunLog(tmp_path, ["trackio"])
+
+
+def test_tensorboard_shows_every_metric(tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for start, numbers in ((0, (0, 1, 2)), (1, (1, 2))):  # stopped after three iterations, and gone on after one
+        log = RunLog(tmp_path, ["tensorboard"], start=start)
+        for number in numbers:
+            log.log(number, {"rollout/success": number / 4 + start, "learner/kl": 0.5})
+        log.close()
+    events = loader.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == {"rollout/success", "learner/kl"}
+    # 0/4 of the first part, then 1/4 + 1 and 2/4 + 1 of the second; what was played again is purged.
+    assert [(event.step, event.value) for event in events.Scalars("rollout/success")] == [(0, 0), (1, 1.25), (2, 1.5)]
+    assert [event.value for event in events.Scalars("learner/kl")] == [0.5] * 3
+
+
+def test_without_tensorboard_a_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    log = RunLog(tmp_path, ["tensorboard"])
+    log.log(0, {"rollout/success": 1.0})
+    log.close()
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"iteration": 0, "rollout/success": 1.0}\n'
+
+
+def test_wandb_takes_the_metrics(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="needs wandb: pip install wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    log = RunLog(tmp_path / "run", ["wandb"], config={"seed": 3})
+    log.log(0, {"rollout/success": 0.25})
+    log.close()
+    [file] = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert b"rollout/success" in file.read_bytes()
+
+
+def test_trackio_takes_the_metrics(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    pytest.importorskip("trackio", reason="needs trackio: pip install trackio")
+    log = RunLog(tmp_path / "run", ["trackio"], config={"seed": 3})
+    log.log(0, {"rollout/success": 0.25})
+    log.close()
+    assert any(b"rollout/success" in path.read_bytes() for path in (tmp_path / "trackio").rglob("*.db*"))
