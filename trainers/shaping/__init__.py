@@ -20,6 +20,7 @@ from trainers.shaping.invalid import PenaliseInvalid
 from trainers.shaping.overlong import OverlongPenalty
 from trainers.shaping.potential import PotentialShaping
 from trainers.shaping.scale import ScaleRewards
+from trainers.shaping.spa import Spa
 
 __all__ = [
     "FittedShaper",
@@ -30,5 +31,6 @@ __all__ = [
     "Shaper",
     "ShaperChain",
     "ShaperState",
+    "Spa",
     "Startable",
 ]
