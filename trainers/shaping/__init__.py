@@ -16,17 +16,21 @@ so that a shaper sees rewards in the units that are learned from, and a penalty 
 """
 
 from trainers.shaping.base import FittedShaper, Shaper, ShaperChain, ShaperState, Startable
+from trainers.shaping.calm import Calm
 from trainers.shaping.invalid import PenaliseInvalid
 from trainers.shaping.overlong import OverlongPenalty
 from trainers.shaping.potential import PotentialShaping
+from trainers.shaping.renorm import Renorm
 from trainers.shaping.scale import ScaleRewards
 from trainers.shaping.spa import Spa
 
 __all__ = [
+    "Calm",
     "FittedShaper",
     "OverlongPenalty",
     "PenaliseInvalid",
     "PotentialShaping",
+    "Renorm",
     "ScaleRewards",
     "Shaper",
     "ShaperChain",

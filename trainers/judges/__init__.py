@@ -1,0 +1,11 @@
+"""Judges: they say how good a step was (`score`, 0 to 1), or which subgoals it achieved (`goals`).
+
+`InfoJudge` repeats what the environment says, `RuleJudge` looks at the text, `PolicyJudge` asks any policy, and
+`ServerJudge` asks a model behind an OpenAI-compatible server. What a judge can't make out counts as nothing achieved,
+and `counts` tells how often that was.
+"""
+
+from trainers.judges.base import GoalJudge, Judge, Step, steps_of
+from trainers.judges.rules import InfoJudge, RuleJudge
+
+__all__ = ["GoalJudge", "InfoJudge", "Judge", "RuleJudge", "Step", "steps_of"]
