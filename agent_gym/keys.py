@@ -38,6 +38,9 @@ SUBGOALS: Final = "subgoals"
 PROCESS_SCORE: Final = "process_score"
 """How good the last action was by the environment's own measure of progress, 0 to 1, where it tells one."""
 
+REGRET: Final = "regret"
+"""Expected reward lost so far against the best constant action, where an environment tells it."""
+
 FORMAT_VALID: Final = "format_valid"
 """Written by `ParseAction`: whether the last answer carried a command in the expected form. True after `reset`."""
 

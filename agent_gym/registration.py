@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 
 ALFWORLD = "AgentGym/ALFWorld-v0"
+BUSY_WORK = "AgentGym/BusyWork-v0"
+DYNAMICAL_LINEAR_BANDIT = "AgentGym/DynamicalLinearBandit-v0"
+KEY_DOOR = "AgentGym/KeyDoor-v0"
+MACRO_COPY = "AgentGym/MacroCopy-v0"
+ROOMS = "AgentGym/Rooms-v0"
 
-IDS: tuple[str, ...] = (ALFWORLD,)
+_SPECS: dict[str, dict[str, Any]] = {
+    ALFWORLD: {
+        "entry_point": "agent_gym.envs.alfworld.env:AlfworldEnv",
+        "vector_entry_point": "agent_gym.envs.alfworld.env:alfworld_vector_env",
+        "max_episode_steps": 50,
+    },
+    BUSY_WORK: {
+        "entry_point": "agent_gym.envs.busy_work:BusyWorkEnv",
+        "vector_entry_point": "agent_gym.envs.busy_work:busy_work_vector_env",
+        "max_episode_steps": 12,
+    },
+    DYNAMICAL_LINEAR_BANDIT: {
+        "entry_point": "agent_gym.envs.dynamical_bandit:make_bandit",
+        "vector_entry_point": "agent_gym.envs.dynamical_bandit:bandit_vector_env",
+        "max_episode_steps": 10_000_000,  # the setting `horizon` ends an episode
+    },
+    KEY_DOOR: {
+        "entry_point": "agent_gym.envs.key_door:KeyDoorEnv",
+        "vector_entry_point": "agent_gym.envs.key_door:key_door_vector_env",
+        "max_episode_steps": 100,
+    },
+    MACRO_COPY: {
+        "entry_point": "agent_gym.envs.macro_copy:make_macro_copy",
+        "vector_entry_point": "agent_gym.envs.macro_copy:macro_copy_vector_env",
+        "max_episode_steps": 20_000,  # the entry point sets a limit that fits the length
+    },
+    ROOMS: {
+        "entry_point": "agent_gym.envs.rooms:make_rooms",
+        "vector_entry_point": "agent_gym.envs.rooms:rooms_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets the regime's limit
+    },
+}
+
+IDS: tuple[str, ...] = tuple(sorted(_SPECS))
 """All ids of this package, sorted."""
 
 
 def register_all() -> None:
     """Register every id; doing so twice is harmless."""
-    if ALFWORLD not in gym.registry:
-        gym.register(
-            id=ALFWORLD,
-            entry_point="agent_gym.envs.alfworld.env:AlfworldEnv",
-            vector_entry_point="agent_gym.envs.alfworld.env:alfworld_vector_env",
-            max_episode_steps=50,
-        )
+    for env_id, spec in _SPECS.items():
+        if env_id not in gym.registry:
+            gym.register(id=env_id, **spec)

@@ -224,7 +224,8 @@ def check_vector(env_id: str, seed: int, *, steps: int, num_envs: int = 3, **kwa
         frames: list[Any] = [(tuple(observations), _plain(infos))]
         for _ in range(steps):
             lists = infos[keys.ADMISSIBLE_ACTIONS]
-            commands = tuple(str(choices[int(rng.integers(len(choices)))]) for choices in lists)
+            # Where an episode has ended there may be nothing to choose; the next step resets it, whatever it is told.
+            commands = tuple(str(choices[int(rng.integers(len(choices)))]) if choices else "" for choices in lists)
             observations, rewards, terminated, truncated, infos = vector.step(commands)
             frames.append(
                 (tuple(observations), rewards.tolist(), terminated.tolist(), truncated.tolist(), _plain(infos))

@@ -1,0 +1,130 @@
+"""What the diagnostic environments have in common: small, exact, generated from a task's name, with a known optimum.
+
+Each isolates one difficulty of delayed reward (see docs/diagnostic-environments.md). Their tasks are drawn by hashing
+task names, not by a random generator, so that a name means the same in every version of every library. Their expert is
+the optimal policy: where a layout is hidden it is told the layout, so that it is the upper line of a plot.
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import gymnasium as gym
+from gymnasium.wrappers import TimeLimit
+
+from agent_gym import keys
+from agent_gym.core import TextEnv
+from agent_gym.errors import BadOptionError, UnknownSplitError, UnknownTaskError, did_you_mean
+
+T = TypeVar("T")
+
+SPLITS = ("test", "train", "valid")
+
+
+class DiagnosticEnv(TextEnv):
+    """A small environment with one list of tasks per split, and a known optimum.
+
+    Attributes:
+        example_task: A task id to show in error messages.
+    """
+
+    splits = SPLITS
+    example_task: ClassVar[str]
+
+    def __init__(self, *, tasks: Mapping[str, Sequence[str]], split: str, render_mode: str | None) -> None:
+        """Take the task ids of each split."""
+        super().__init__(split=split, render_mode=render_mode)
+        self._tasks = {name: tuple(sorted(ids)) for name, ids in tasks.items()}
+        self._split_of = {task: name for name, ids in self._tasks.items() for task in ids}
+
+    def tasks(self, split: str) -> Sequence[str]:
+        """Return the task ids of a split."""
+        if split not in self._tasks:
+            raise UnknownSplitError(
+                f"split must be one of {list(self.splits)}, got {split!r}.{did_you_mean(str(split), self.splits)}"
+            )
+        return self._tasks[split]
+
+    @abc.abstractmethod
+    def optimal_steps(self, task: str) -> int:
+        """Return how many commands the optimal policy needs to solve a task.
+
+        Raises:
+            UnknownTaskError: If there is no such task.
+        """
+
+    def optimal_value(self, task: str, gamma: float = 1.0) -> float:
+        """Return the largest expected return of an episode, discounted by `gamma` a step and without a limit on steps.
+
+        Where the only reward is 1 in the step that solves the task this is gamma^(optimal_steps − 1).
+
+        Raises:
+            UnknownTaskError: If there is no such task.
+        """
+        return float(gamma ** (self.optimal_steps(task) - 1))
+
+    def _check_task(self, task: str) -> None:
+        if task not in self._split_of:
+            raise UnknownTaskError(
+                f"expected a task id such as {self.example_task!r}, got {task!r}; tasks(split) lists those of these "
+                "settings."
+            )
+
+    def _frame_info(
+        self, task: str, key: str, commands: tuple[str, ...], *, success: bool, score: float, valid: bool = True
+    ) -> dict[str, Any]:
+        """Return the entries of `info` that all environments have."""
+        return {
+            keys.STATE_KEY: f"{task}:{key}",
+            keys.ADMISSIBLE_ACTIONS: commands,
+            keys.ALIASES[keys.ADMISSIBLE_ACTIONS]: commands,
+            keys.ACTION_VALID: valid,
+            keys.SUCCESS: success,
+            keys.ALIASES[keys.SUCCESS]: success,
+            keys.SCORE: score,
+            keys.SPLIT: self._split_of[task],
+            keys.SOURCE: "generated",
+        }
+
+
+def limited(env: gym.Env[str, str], steps: int) -> gym.Env[str, str]:
+    """Cut episodes off after `steps`: a limit that depends on settings, where a registered id has one number only."""
+    return TimeLimit(env, steps)
+
+
+def digest(*parts: object) -> int:
+    """Return a number from 0 to 2⁶⁴ − 1 that belongs to these parts alone, the same in every process and version."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def shuffled(items: Sequence[T], *seed: object) -> list[T]:
+    """Return the items in an order that the seed decides; every order is as likely as any other over seeds."""
+    order = sorted(range(len(items)), key=lambda place: digest(*seed, place))
+    return [items[place] for place in order]
+
+
+def check_count(name: str, value: object, least: int, most: int) -> int:
+    """Return a whole number between two limits.
+
+    Raises:
+        BadOptionError: If it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise BadOptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
+    return value
+
+
+def check_name(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return one of several names.
+
+    Raises:
+        BadOptionError: If it is another.
+    """
+    if value not in choices:
+        hint = did_you_mean(str(value), choices)
+        raise BadOptionError(f"{name} must be one of {list(choices)}, got {value!r}.{hint}")
+    return str(value)
