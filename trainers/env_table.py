@@ -5,6 +5,7 @@ import inspect
 import sys
 
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 from rich.table import Table
 
 from agent_gym import TextEnv
@@ -30,7 +31,7 @@ def env_table() -> Table:
         for split in env.splits:
             result.add_row(name, split, _count(env, split), engines)
             name = engines = ""
-        captions.append(f"Settings of {env_id}: {_settings(env)}.")
+        captions.append(f"Settings of {env_id}: {_settings(env_id) or 'none'}.")
         env.close()
     result.caption = "\n".join(captions)
     return result
@@ -54,5 +55,8 @@ def _with_extra(engine: str) -> str:
     return f"{engine} (needs agent-gym\\[{extra}])" if missing else engine
 
 
-def _settings(env: TextEnv) -> str:
-    return ", ".join(name for name in inspect.signature(type(env)).parameters if name not in ("split", "render_mode"))
+def _settings(env_id: str) -> str:
+    entry_point = gym.spec(env_id).entry_point
+    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    assert creator is not None  # all ids of this package have one
+    return ", ".join(name for name in inspect.signature(creator).parameters if name not in ("split", "render_mode"))
