@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -28,10 +27,11 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+SameId = Annotated[str, tyro.conf.arg(name="env", metavar="ID")]
 SplitName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
 RunDir = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="env.settings", metavar="NAME=VALUE ...")]
 
 
 class Runnable(Protocol):
@@ -58,15 +58,17 @@ class ListEnvs:
 class Play:
     """Play an environment yourself, in the terminal or from a pipe."""
 
-    env_id: EnvId
+    env_id: EnvId = ""
     """Registered id, such as AgentGym/ALFWorld-v0."""
+    env: SameId = ""
+    """The same, as the other verbs take it."""
     split: SplitName = None
     """Split to draw the task from; by default the environment's own choice."""
     task: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
     """Id of the task to play; drawn by default."""
     seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Seed of the draw."""
-    env: Settings = ()
+    settings: Settings = ()
     """Further settings of the environment, such as engine=textworld."""
     output: File = None
     """File to append the episode to, as a line of JSON."""
@@ -75,7 +77,8 @@ class Play:
         """Play one episode."""
         from trainers.play import Session, terminal_reader
 
-        env = make_env(self.env_id, parse_settings(self.env_id, self.split, self.env), self.output)
+        env_id = _named(self.env_id, self.env)
+        env = make_env(env_id, parse_settings(env_id, self.split, self.settings), self.output)
         try:
             Session(env, console, terminal_reader(console)).play(task=self.task, seed=self.seed)
         finally:
@@ -87,8 +90,10 @@ class Play:
 class Rollout:
     """Let a policy that learns nothing play tasks, each once, and report its success with a 95 % interval."""
 
-    env_id: EnvId
+    env_id: EnvId = ""
     """Registered id, such as AgentGym/ALFWorld-v0."""
+    env: SameId = ""
+    """The same, as the other verbs take it."""
     policy: Literal["random", "expert"] = "random"
     """random: one of the admissible commands, each as likely. expert: the environment's own expert."""
     split: SplitName = None
@@ -101,44 +106,26 @@ class Rollout:
     """Processes that play. The outcome does not depend on it; a slow engine gains from it."""
     output: File = None
     """File to append one line of JSON per episode to."""
-    env: Settings = ()
+    settings: Settings = ()
     """Further settings of the environment, such as engine=textworld."""
 
     def run(self, console: Console) -> int:
         """Play the tasks and print the report, of what was finished if it is interrupted."""
-        from trainers.baselines import Played, choose_tasks, play_tasks
-        from trainers.rollout_report import report, table, with_progress
-        from trainers.tables import show_table
+        from trainers.baselines import choose_tasks, play_tasks
+        from trainers.rollout_report import play_and_report
 
-        settings = parse_settings(self.env_id, self.split, self.env)
-        probe = make_env(self.env_id, settings)
+        env_id = _named(self.env_id, self.env)
+        settings = parse_settings(env_id, self.split, self.settings)
+        probe = make_env(env_id, settings)
         split = self.split or str(getattr(probe.unwrapped, "split", ""))
         tasks = choose_tasks(probe, split, self.episodes, self.seed)
         probe.close()
         if len(tasks) < self.episodes:
             console.print(f"{split} has {len(tasks)} tasks: each is played once.", highlight=False)
-        make = functools.partial(make_env, self.env_id, settings, self.output)
+        make = functools.partial(make_env, env_id, settings, self.output)
         outcomes = play_tasks(make, self.policy, tasks, seed=self.seed, workers=self.workers)
-        played: list[Played] = []
-        started = time.perf_counter()
-        interrupted = False
-        try:
-            for outcome in with_progress(outcomes, len(tasks), console):
-                played.append(outcome)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            outcomes.close()
-        seconds = time.perf_counter() - started
-        if interrupted:
-            console.print(f"Interrupted after {len(played)} of {len(tasks)} episodes.", style="yellow", highlight=False)
-        if played:
-            sources = ", ".join(sorted({outcome.source or "unknown" for outcome in played}))
-            show_table(console, table(f"{self.policy} policy, {self.env_id}, {split}: {sources} tasks", report(played)))
-            steps = sum(outcome.steps for outcome in played)
-            rate = f"{steps / seconds:,.{0 if steps >= 100 * seconds else 1}f} steps/s"
-            console.print(f"{steps:,} steps in {seconds:.1f} s: {rate}, the policy's time included.", highlight=False)
-        return INTERRUPTED if interrupted else 0
+        finished = play_and_report(outcomes, len(tasks), console, f"{self.policy} policy, {env_id}, {split}")
+        return 0 if finished else INTERRUPTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,13 +173,26 @@ class Export:
         return 0
 
 
+def _named(positional: str, option: str) -> str:
+    """The environment's id, which may stand alone or behind --env."""
+    from agent_gym.errors import BadOptionError
+
+    if positional and option and positional != option:
+        raise BadOptionError(f"expected one environment, got {positional!r} and --env {option!r}.")
+    if not positional and not option:
+        raise BadOptionError(
+            "--env must name an environment, such as AgentGym/ALFWorld-v0; `agent-gym list` shows all."
+        )
+    return positional or option
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Elsewhere:
-    """A verb as `--help` lists it; its options are read by `_READERS`, which load what they need for it."""
+    """A verb as `--help` lists it; its options are read apart, with what they need loaded."""
 
     def run(self, console: Console) -> int:
         """Never run: `main` takes these verbs before."""
@@ -223,26 +223,17 @@ class _WithEnvs:
         return int(self.verb.run(console, make_envs))
 
 
-def _read_train(words: list[str]) -> Runnable:
-    from trainers.commands import parse_train
-
-    return _WithEnvs(verb=parse_train(words))
-
-
-def _read_eval(words: list[str]) -> Runnable:
-    from trainers.commands import parse_eval
-
-    return _WithEnvs(verb=parse_eval(words))
-
-
-def _read_sft(words: list[str]) -> Runnable:
-    from trainers.commands import parse_sft
-
-    return _WithEnvs(verb=parse_sft(words))
-
-
-_READERS = {"train": _read_train, "eval": _read_eval, "sft": _read_sft}
+TRAINER_VERBS = ("train", "eval", "sft")
 """Verbs whose options are the trainer's configuration, which takes Gymnasium and more to load."""
+
+
+def _read_trainer_verb(words: list[str]) -> Runnable:
+    from trainers.commands import parse_sft
+    from trainers.eval_command import parse_eval
+    from trainers.processes import parse_train
+
+    parse: dict[str, Any] = {"train": parse_train, "eval": parse_eval, "sft": parse_sft}
+    return _WithEnvs(verb=parse[words[0]](words[1:]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -252,9 +243,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the program's name; those of the process by default.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    read = _READERS.get(words[0]) if words else None
+    settings = _settings_for_env(words)
     verb: Runnable | None = None
-    if read is None:
+    if settings is None and (not words or words[0] not in TRAINER_VERBS):
         verb = tyro.cli(Verb, prog="agent-gym", description=_DESCRIPTION, args=words)
     # Gymnasium and numpy are needed from here on, and --help has answered by now.
     from gymnasium.error import Error as GymnasiumError
@@ -262,18 +253,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     from agent_gym.errors import AgentGymError
 
     try:
-        if verb is None:
-            assert read is not None, "a verb without reader has been read"
-            verb = read(words[1:])
-        return verb.run(Console())
+        if settings is not None:
+            raise AgentGymError(
+                f"--env takes the id of an environment, got {settings!r}: its settings follow --env.settings, as in "
+                f"--env.settings {settings}."
+            )
+        return (verb or _read_trainer_verb(words)).run(Console())
     except (AgentGymError, GymnasiumError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        Console(stderr=True).print(f"agent-gym: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        told = " ".join(str(error).split())
+        Console(stderr=True).print(f"agent-gym: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _settings_for_env(words: Sequence[str]) -> str | None:
+    """Return what `--env` was given where it is NAME=VALUE: settings, which belong to `--env.settings`."""
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        value = following if word == "--env" else word.removeprefix("--env=") if word.startswith("--env=") else ""
+        if "=" in value:
+            return value
+    return None
 
 
 _DESCRIPTION = "Gymnasium environments for language-model agents: see them, play them, train models in them."
@@ -334,7 +337,7 @@ def parse_settings(env_id: str, split: str | None, assignments: Sequence[str]) -
     for word in assignments:
         name, equals, value = word.partition("=")
         if not equals:
-            raise BadOptionError(f"--env takes NAME=VALUE, such as engine=textworld, got {word!r}.")
+            raise BadOptionError(f"--env.settings takes NAME=VALUE, such as engine=textworld, got {word!r}.")
         try:
             settings[name] = json.loads(value)
         except ValueError:
@@ -352,16 +355,37 @@ def _check_id(env_id: str) -> None:
 
     module, _, name = env_id.rpartition(":")
     if module:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise BadOptionError(f"the module before ':' in {env_id!r} must be importable: {error}.") from error
+        _import(module, env_id)
     if name in gym.registry:
         return
-    by_name = {known.partition("/")[2].lower(): known for known in IDS}
-    asked = name.rpartition("/")[2].lower()
+    by_name = {_bare(known): known for known in IDS}
+    asked = _bare(name)
     near = [known for name, known in by_name.items() if asked and asked in name]
-    close = difflib.get_close_matches(asked, by_name, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(asked, by_name, n=1, cutoff=0.6)
     meant = near[:1] or [by_name[name] for name in close]
     hint = f" Did you mean {meant[0]}?" if meant else ""
     raise BadOptionError(f"there is no environment {env_id!r}.{hint} `agent-gym list` shows all of them.")
+
+
+def _bare(env_id: str) -> str:
+    """The name in an id, without the namespace and the version, which many ids share."""
+    return env_id.rpartition("/")[2].partition("-v")[0].lower()
+
+
+def _import(module: str, env_id: str) -> None:
+    """Import the module before the colon of an id, which registers it; one in the working directory is found too.
+
+    The directory comes last on the path: what lies there by chance must not hide a package. Processes that are started
+    to play inherit the path.
+    """
+    from agent_gym.errors import BadOptionError
+
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise BadOptionError(
+            f"the module before ':' in {env_id!r} must be importable, from the working directory too: {error}."
+        ) from error

@@ -63,6 +63,8 @@ _SETTINGS = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda table: [f"{name}={json.dumps(value)}" for name, value in table.items()],
 )
 
+EnvSettings = Annotated[dict[str, Any], _SETTINGS]
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnvConfig:
@@ -76,7 +78,7 @@ class EnvConfig:
     """conversation: the prompt grows with the episode. step: each step has a prompt of its own with the last ones."""
     num_envs: int = 64
     """Environments that are held; the model is asked for as many answers at once."""
-    settings: Annotated[dict[str, Any], _SETTINGS] = field(default_factory=dict)
+    settings: EnvSettings = field(default_factory=dict)
     """Further settings of the environment and of the wrappers, such as engine=native history=4 action_format=bare."""
 
 

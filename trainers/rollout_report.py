@@ -1,7 +1,8 @@
 """What is shown of many episodes: progress while they are played, and a table of how they went."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from trainers.baselines import Played
 from trainers.statistics import wilson_interval
-from trainers.tables import figures_table
+from trainers.tables import figures_table, show_table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,3 +80,31 @@ def with_progress(outcomes: Iterable[Played], total: int, console: Console) -> I
             bar.update(shown, completed=done, description=f"{100 * successes / done:.0f} % solved")
             if not console.is_terminal and (done == total or done * 10 // total > (done - 1) * 10 // total):
                 console.print(f"{done} of {total} played, {successes} solved", highlight=False)
+
+
+def play_and_report(outcomes: Generator[Played, None, None], total: int, console: Console, title: str) -> bool:
+    """Show episodes as they are played, then the table, of what was finished if Ctrl-C ends it early.
+
+    Returns:
+        Whether all were played.
+    """
+    played: list[Played] = []
+    started = time.perf_counter()
+    interrupted = False
+    try:
+        for outcome in with_progress(outcomes, total, console):
+            played.append(outcome)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        outcomes.close()
+    seconds = time.perf_counter() - started
+    if interrupted:
+        console.print(f"Interrupted after {len(played)} of {total} episodes.", style="yellow", highlight=False)
+    if played:
+        sources = ", ".join(sorted({outcome.source or "unknown" for outcome in played}))
+        show_table(console, table(f"{title}: {sources} tasks", report(played)))
+        steps = sum(outcome.steps for outcome in played)
+        rate = f"{steps / seconds:,.{0 if steps >= 100 * seconds else 1}f} steps/s"
+        console.print(f"{steps:,} steps in {seconds:.1f} s: {rate}, the policy's time included.", highlight=False)
+    return not interrupted

@@ -78,7 +78,7 @@ def read_terminal(descriptor):
 
 def test_play_a_named_task_with_settings(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("/rules\n"))
-    assert main(["play", ALFWORLD, "--task", "generated_test/000000007", "--env", "wording=move"]) == 0
+    assert main(["play", ALFWORLD, "--task", "generated_test/000000007", "--env.settings", "wording=move"]) == 0
     out = capsys.readouterr().out
     assert "Task generated_test/000000007 (generated)" in out
     assert "move OBJECT to PLACE" in out
@@ -111,7 +111,7 @@ def test_rollout_is_the_same_with_workers_and_without(capsys):
 
 def test_rollout_of_more_than_there_is(capsys):
     words = ["rollout", ALFWORLD, "--split", "generated_valid", "--episodes", "1000000"]
-    assert main([*words, "--env", "max_episode_steps=1"]) == 0
+    assert main([*words, "--env.settings", "max_episode_steps=1"]) == 0
     assert "generated_valid has 400 tasks: each is played once." in capsys.readouterr().out
 
 
@@ -137,18 +137,28 @@ def test_rollout_interrupted_reports_what_was_finished(root):
         (["play", "alfworld"], "there is no environment 'alfworld'. Did you mean AgentGym/ALFWorld-v0?"),
         (["play", "AgentGym/ALFWrld-v0"], "Did you mean AgentGym/ALFWorld-v0?"),
         (["play", "Chess-v0"], "there is no environment 'Chess-v0'. `agent-gym list` shows all of them."),
-        (["play", ""], "there is no environment ''. `agent-gym list`"),
+        (["play", ""], "--env must name an environment, such as AgentGym/ALFWorld-v0; `agent-gym list` shows all."),
         (["play", ALFWORLD, "--split", "generated_tst"], "Did you mean 'generated_test'?"),
         (["play", ALFWORLD, "--split", "valid_seen"], "ALFWORLD_DATA"),
         (["play", ALFWORLD, "--task", "generated_test/9"], "Tasks of generated_test are named"),
-        (["play", ALFWORLD, "--env", "engin=native"], "has no setting 'engin'"),
-        (["play", ALFWORLD, "--env", "engine=nativ"], "Did you mean 'native'?"),
-        (["play", ALFWORLD, "--env", "engine"], "--env takes NAME=VALUE, such as engine=textworld, got 'engine'."),
-        (["play", ALFWORLD, "--env", "max_episode_steps=many"], "can't be made with the settings"),
+        (["play", ALFWORLD, "--env.settings", "engin=native"], "has no setting 'engin'"),
+        (["play", ALFWORLD, "--env.settings", "engine=nativ"], "Did you mean 'native'?"),
+        (["play", ALFWORLD, "--env.settings", "engine"], "--env.settings takes NAME=VALUE, such as"),
+        (["play", ALFWORLD, "--env.settings", "max_episode_steps=many"], "can't be made with the settings"),
         (["play", "CartPole-v1"], "is no text environment: expected observations in a Text space, got Box("),
         (["play", "no_such_module:Chess-v0"], "the module before ':' in 'no_such_module:Chess-v0' must be importable"),
         (["play", "agent_gym:Chess-v0"], "there is no environment 'agent_gym:Chess-v0'."),
         (["play", ALFWORLD, "--output", "/"], "must be a file that can be written"),
+        (["play"], "--env must name an environment"),
+        (
+            ["play", ALFWORLD, "--env", "engine=native"],
+            "its settings follow --env.settings, as in --env.settings engine=",
+        ),
+        (
+            ["rollout", "--env=engine=native", "wording=put"],
+            "--env takes the id of an environment, got 'engine=native'",
+        ),
+        (["play", ALFWORLD, "--env", "AgentGym/Chess-v0"], "expected one environment, got 'AgentGym/ALFWorld-v0' and"),
         (["rollout", ALFWORLD, "--episodes", "0"], "episodes must be 1 or more, got 0."),
         (["rollout", ALFWORLD, "--workers", "0"], "workers must be 1 or more, got 0."),
     ],
@@ -163,7 +173,7 @@ def test_a_mistake_is_one_line_and_status_2(capsys, monkeypatch, words, message)
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [[], ["paly"], ["play"], ["rollout", ALFWORLD, "--policy", "best"]])
+@pytest.mark.parametrize("words", [[], ["paly"], ["rollout", ALFWORLD, "--policy", "best"]])
 def test_words_that_are_no_request_end_with_status_2(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -175,6 +185,31 @@ def test_output_that_nobody_reads_is_no_error(root):
     command = f"{shlex.join([*PROGRAM, 'rollout', ALFWORLD])} | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_an_environment_is_named_alone_or_by_an_option(capsys):
+    for words in (["--episodes", "2", ALFWORLD], ["--env", ALFWORLD, "--episodes", "2"]):
+        assert main(["rollout", *words]) == 0
+        assert f"random policy, {ALFWORLD}" in capsys.readouterr().out
+
+
+def test_an_environment_of_a_module_in_the_working_directory(root, tmp_path):
+    code = (root / "examples" / "locked_corridor.py").read_text()
+    (tmp_path / "my_corridor.py").write_text(code)
+    (tmp_path / "json.py").write_text("raise AssertionError('a file of the user hides the standard library')")
+    program = [sys.executable, "-P", *PROGRAM[1:]]  # -P, as a console script: without the directory on the path
+    words = ["rollout", "--env", "my_corridor:Example/LockedCorridor-v0", "--policy", "expert", "--episodes", "2"]
+    for workers in ("1", "2"):
+        done = subprocess.run(
+            [*program, *words, "--workers", workers],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(root)},
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2 of 2 played, 2 solved" in done.stdout
 
 
 def test_parse_settings_reads_a_value_as_json_where_it_is():

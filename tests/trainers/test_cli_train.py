@@ -9,6 +9,7 @@ from trainers.cli import main
 from trainers.commands import parse_train
 from trainers.config import load_config
 from trainers.credit import Gigpo, Grpo
+from trainers.eval_command import parse_eval
 from trainers.policies.load import load_model
 
 
@@ -67,6 +68,43 @@ def test_settings_come_from_the_recipe_the_file_and_the_words(tmp_path):
     assert verb.config.credit == Gigpo(gamma=0.5, step_weight=2.0)
 
 
+@pytest.mark.parametrize("place", [0, 4, 8, 12])
+def test_words_stand_in_any_order(tmp_path, place):
+    path = tmp_path / "run.toml"
+    path.write_text('iterations = 3\n[credit]\nmethod = "grpo"\nnormalise = false\n')
+    pairs = [
+        "--env.settings",
+        "engine=native",
+        "--model",
+        "m",
+        "--credit.gamma",
+        "0.5",
+        "--output-dir",
+        "b",
+        "--dry-run",
+    ]
+    options = ["--env", "AgentGym/ALFWorld-v0", *pairs]
+    for lone in ([str(path), "credit:gigpo"], ["credit:gigpo", str(path)]):
+        verb = parse_train([*options[:place], *lone, *options[place:]])
+        config = verb.config
+        assert (config.env.id, config.model.path, config.output_dir) == ("AgentGym/ALFWorld-v0", "m", "b")
+        assert (config.iterations, config.credit) == (3, Gigpo(gamma=0.5))
+        assert (verb.file, verb.dry_run, config.env.settings) == (str(path), True, {"engine": "native"})
+
+
+def test_a_word_keeps_the_settings_of_the_method_that_the_file_has(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('[credit]\nmethod = "grpo"\nnormalise = false\n')
+    assert parse_train([str(path), "credit:grpo"]).config.credit == Grpo(normalise=False)
+    assert parse_train([str(path), "--credit.normalise"]).config.credit == Grpo()
+
+
+def test_the_environment_may_stand_alone():
+    assert parse_train(["AgentGym/ALFWorld-v0", "--model", "m"]).config.env.id == "AgentGym/ALFWorld-v0"
+    assert parse_train(["my.module:Own-v1", "credit:grpo"]).config.env.id == "my.module:Own-v1"
+    assert parse_eval(["AgentGym/ALFWorld-v0", "--model", "m"]).env.id == "AgentGym/ALFWorld-v0"
+
+
 def test_eval_writes_the_same_summary_twice(run, capsys):
     best = str(run / "checkpoints" / "best")
     texts = []
@@ -121,8 +159,14 @@ def test_view_and_export_take_the_run(run, tmp_path):
         ("train --recipe alfworld-tin", "Did you mean 'alfworld-tiny'?"),
         ("train nowhere.toml", "nowhere.toml"),
         ("train --resume nowhere", "has no config.toml"),
-        ("eval --split test", "--env must name an environment"),
-        ("eval --env AgentGym/ALFWorld-v0", "--model and --split"),
+        ("train --model x stray.toml other.toml", "expected one configuration file, got 'stray.toml' and 'other.toml'"),
+        ("train --env AgentGym/ALFWorld-v0 stray --model x", "no option takes the word 'stray'"),
+        ("train credit:gigpoo", "Did you mean 'gigpo'?"),
+        ("train --env engine=native", "its settings follow --env.settings"),
+        ("eval --split test", "--model must name the model to evaluate"),
+        ("eval --env AgentGym/ALFWorld-v0 --model x", "--split must name the tasks"),
+        ("eval --model ./none --split test", "--model names './none', and there is no such directory."),
+        ("eval --model none --split test", "the model 'none' is no directory here, which would tell"),
         ("eval --env AgentGym/ALFWorld-v0 --model x --split valid_sen", "valid_seen"),
         ("eval --compare nowhere there", "nowhere"),
         ("sft", "--env and --model"),
