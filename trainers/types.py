@@ -105,6 +105,8 @@ class Episode:
     """Type of the task, where the environment tells one."""
     error: str = ""
     """What went wrong, in one line, where the status is "failed"."""
+    baseline: bool = False
+    """Played greedily so that others can be compared with it; it is not learnt from."""
 
     @property
     def rewards(self) -> NDArray[np.float64]:

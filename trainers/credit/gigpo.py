@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.credit.anchors import anchor_states
+from trainers.credit.base import CreditParts
 from trainers.credit.numerics import (
     Singletons,
     Statistics,
@@ -68,22 +69,31 @@ class Gigpo:
         check_choice("statistics", self.statistics, get_args(Statistics))
         check_choice("singletons", self.singletons, get_args(Singletons))
 
+    @property
+    def smallest_group(self) -> int:
+        """Episodes a group must have to teach anything, beside one that comes back to where it was."""
+        return 2 if self.singletons == "zero" else 1
+
     def __call__(self, group: Group, /) -> list[NDArray[np.float64]]:
         """Return one array per episode, of shape (turns,)."""
-        episode_part = episode_advantages(
+        parts = self.parts(group)
+        return [a_episode + a_step for a_episode, a_step in zip(parts.episode, parts.step, strict=True)]
+
+    def parts(self, group: Group, /) -> CreditParts:
+        """The episode part A^E, and the step part ω·A^S."""
+        anchors = anchor_states(group, self.similarity)
+        a_episode = episode_advantages(
             group, normalise=self.normalise, statistics=self.statistics, singletons=self.singletons
         )
-        return [
-            a_episode + self.step_weight * a_step
-            for a_episode, a_step in zip(
-                spread_over_turns(episode_part, group), self.step_advantages(group), strict=True
-            )
-        ]
+        a_step = self.step_weight * self._step_advantages(group, anchors)
+        return CreditParts(
+            episode=spread_over_turns(a_episode, group), step=split_by_episode(a_step, group), anchors=anchors
+        )
 
     def step_advantages(self, group: Group) -> list[NDArray[np.float64]]:
         """The step part A^S alone, unweighted; over a whole group it sums to zero."""
-        if not group.episodes:
-            return []
-        returns = np.concatenate([returns_to_go(episode.rewards, self.gamma) for episode in group.episodes])
-        anchors = anchor_states(group, self.similarity)
-        return split_by_episode(relative_to_pool(returns, anchors, normalise=self.normalise), group)
+        return split_by_episode(self._step_advantages(group, anchor_states(group, self.similarity)), group)
+
+    def _step_advantages(self, group: Group, anchors: NDArray[np.intp]) -> NDArray[np.float64]:
+        returns = [np.zeros(0), *(returns_to_go(episode.rewards, self.gamma) for episode in group.episodes)]
+        return relative_to_pool(np.concatenate(returns), anchors, normalise=self.normalise)

@@ -40,6 +40,11 @@ class Grpo:
         check_choice("statistics", self.statistics, get_args(Statistics))
         check_choice("singletons", self.singletons, get_args(Singletons))
 
+    @property
+    def smallest_group(self) -> int:
+        """Episodes a group must have to teach anything."""
+        return 2 if self.singletons == "zero" else 1
+
     def __call__(self, group: Group, /) -> list[NDArray[np.float64]]:
         """Return one array per episode, of shape (turns,)."""
         advantages = episode_advantages(

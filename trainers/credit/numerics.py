@@ -28,23 +28,24 @@ Singletons = Literal["zero", "return"]
 
 def returns_to_go(rewards: Floats, gamma: float) -> Floats:
     """Discounted return from each turn on: R_t = r_t + γ·R_{t+1}, with R = 0 after the last turn."""
-    returns = np.empty(len(rewards), dtype=np.float64)
+    returns = []
     return_tp1 = 0.0
-    for t in range(len(rewards) - 1, -1, -1):
-        return_tp1 = float(rewards[t]) + gamma * return_tp1
-        returns[t] = return_tp1
-    return returns
+    for r_t in rewards[::-1].tolist():
+        return_tp1 = r_t + gamma * return_tp1
+        returns.append(return_tp1)
+    return np.array(returns[::-1], dtype=np.float64)
 
 
-def relative_to_pool(values: Floats, pools: NDArray[np.intp], *, normalise: bool) -> Floats:
+def relative_to_pool(values: Floats, pools: NDArray[np.intp], *, normalise: bool, ddof: int = 1) -> Floats:
     """Each value minus the mean of its pool, divided by the pool's standard deviation if `normalise`.
 
-        x̂_i = (x_i − mean_p) / (std_p + ε)      p = pools[i],  std with ddof = 1,  ε = 1e-6
+        x̂_i = (x_i − mean_p) / (std_p + ε)      p = pools[i],  ε = 1e-6
 
     Args:
         values: Shape (n,).
         pools: Shape (n,); a number from 0 up for the pool that each value belongs to.
         normalise: Divide by the standard deviation; otherwise only the mean is taken off.
+        ddof: 1 for the standard deviation of a sample, 0 for that of a population.
 
     Returns:
         Shape (n,). Zero in pools of one and in constant pools (see the module's text).
@@ -63,7 +64,7 @@ def relative_to_pool(values: Floats, pools: NDArray[np.intp], *, normalise: bool
     centred = np.where(constant[pools], 0.0, values - mean[pools])
     if not normalise:
         return centred
-    variance = np.bincount(pools, weights=centred**2, minlength=num_pools) / np.maximum(size - 1, 1)
+    variance = np.bincount(pools, weights=centred**2, minlength=num_pools) / np.maximum(size - ddof, 1)
     return np.asarray(centred / (np.sqrt(variance) + EPSILON)[pools], dtype=np.float64)
 
 
@@ -114,6 +115,20 @@ def split_by_episode(values: Floats, group: Group) -> list[Floats]:
     """Cut values of all turns of a group, in order, into one array per episode."""
     ends = np.cumsum([len(episode.turns) for episode in group.episodes])
     return np.split(values, ends[:-1]) if len(ends) else []
+
+
+def whiten(values: Floats, least: float = 0.0) -> Floats:
+    """Bring values to mean 0 and variance 1: (x − mean) / sqrt(var + 1e-8), variance with ddof 1.
+
+    A batch in which nothing happened has advantages that are nothing but a critic's noise, and whitening would blow
+    them up to order one. So if the standard deviation is below `least` (or the values are constant), all become zero.
+    """
+    if len(values) < 2 or np.ptp(values) <= EQUAL * max(1.0, float(np.abs(values).max())):
+        return np.zeros_like(values)
+    variance = float(values.var(ddof=1))
+    if variance < least**2:
+        return np.zeros_like(values)
+    return np.asarray((values - values.mean()) / np.sqrt(variance + 1e-8), dtype=np.float64)
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
