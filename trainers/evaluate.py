@@ -23,12 +23,10 @@ from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.policies.base import Policy, Sampling
 from trainers.rollout import RolloutStats, play
 from trainers.samples import Context
-from trainers.statistics import wilson_interval
+from trainers.statistics import difference_interval, rate_interval, wilson_interval
 from trainers.types import Episode, Group
 
 SUMMARY = "summary.json"
-RESAMPLES = 10_000
-"""Bootstrap resamples; the seed is fixed, so the interval is a function of the results."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +38,7 @@ class Result:
     success: float
     """Share of successful episodes."""
     interval: tuple[float, float]
-    """95 % of the success rate: Wilson's for one episode per task, else a bootstrap over tasks."""
+    """95 % of the success rate over tasks: Wilson's for one episode per task, else `rate_interval`."""
     score: float
     length: float
     """Turns per episode."""
@@ -144,7 +142,7 @@ def _result(groups: Sequence[Group]) -> Result:
     if samples == 1:
         interval = wilson_interval(sum(wins), len(groups))
     else:
-        interval = bootstrap_interval([won / samples for won in wins])
+        interval = rate_interval([won / samples for won in wins])
     return Result(
         tasks=len(groups),
         episodes=len(episodes),
@@ -169,19 +167,6 @@ def pass_at(k: int, n: int, successes: int) -> float:
     1 − C(n − c, k) / C(n, k)        c successes out of n     (Chen et al. 2021, arXiv 2107.03374, eq. 1)
     """
     return 1.0 - comb(n - successes, k) / comb(n, k)
-
-
-def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval for the mean of independent values, with a fixed seed."""
-    array = np.asarray(values, dtype=np.float64)
-    rng = np.random.default_rng(0)
-    # In blocks: ten thousand resamples of thousands of tasks would take much memory at once.
-    means = np.concatenate(
-        [array[rng.integers(len(array), size=(100, len(array)))].mean(axis=1) for _ in range(RESAMPLES // 100)]
-    )
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 # The summary ----------------------------------------------------------------------------------------------------------
@@ -251,9 +236,20 @@ def read_summary(path: str | Path) -> dict[str, Any]:
         raise DataNotFoundError(f"expected {SUMMARY} of an evaluation at {str(path)!r}, found none.") from error
     except ValueError as error:
         raise BadOptionError(f"expected {SUMMARY} of an evaluation, got {str(file)!r}: {error}.") from error
-    if not isinstance(loaded, dict) or "per_task" not in loaded:
+    rows = loaded.get("per_task") if isinstance(loaded, dict) else None
+    if not isinstance(rows, list) or not rows or not all(map(_is_row, rows)):
         raise BadOptionError(f"expected {SUMMARY} of an evaluation, got {str(file)!r}, which has no results by task.")
+    assert isinstance(loaded, dict)  # it has rows
     return loaded
+
+
+def _is_row(row: Any) -> bool:
+    """Whether an entry tells what `compare` reads: a task, its type or none, and how each of its episodes went."""
+    if not isinstance(row, dict) or not isinstance(row.get("task"), str):
+        return False
+    wins = row.get("success")
+    plain = isinstance(wins, list) and bool(wins) and all(isinstance(won, bool) for won in wins)
+    return plain and isinstance(row.get("kind"), str | None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,7 +262,7 @@ class Difference:
     b: float
     difference: float
     interval: tuple[float, float]
-    """95 %, bootstrap over tasks."""
+    """95 %, over tasks; see `difference_interval`."""
     only_a: int
     """Tasks that a solves more often."""
     only_b: int
@@ -300,7 +296,7 @@ def _difference(name: str, tasks: Sequence[str], a: Mapping[str, float], b: Mapp
         a=sum(a[task] for task in tasks) / len(tasks),
         b=sum(b[task] for task in tasks) / len(tasks),
         difference=sum(gains) / len(gains),
-        interval=bootstrap_interval(gains),
+        interval=difference_interval(gains),
         only_a=sum(gain < 0 for gain in gains),
         only_b=sum(gain > 0 for gain in gains),
     )

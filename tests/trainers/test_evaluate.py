@@ -5,7 +5,6 @@ import pytest
 from agent_gym.errors import BadOptionError, DataNotFoundError
 from tests.trainers.corridor import corridor
 from trainers.evaluate import (
-    bootstrap_interval,
     compare,
     evaluate,
     hash_model,
@@ -66,8 +65,9 @@ def test_several_episodes_per_task():
     assert (result.tasks, result.episodes, result.success) == (2, 8, 0.375)
     # pass@2: 1 − C(3,2)/C(4,2) = 1/2 and 1 − C(2,2)/C(4,2) = 5/6.
     assert result.pass_at == {"1": 0.375, "2": pytest.approx(2 / 3), "4": 1.0}
-    assert result.interval[0] >= 0.25
-    assert result.interval[1] <= 0.5
+    # Rates 1/4 and 1/2, two zeros and two ones (1.9207 of each): N = 5.8415, mean 2.6707/5.8415 = 0.4572, variance
+    # (1.9207 + 0.3125)/5.8415 − 0.4572² = 0.1733; 0.4572 ± 1.96·√(0.1733/5.8415).
+    assert result.interval == pytest.approx((0.1197, 0.7948), abs=2e-4)
 
 
 def test_pass_at():
@@ -76,13 +76,14 @@ def test_pass_at():
     assert pass_at(3, 4, 0) == 0.0
 
 
-def test_bootstrap_interval():
-    assert bootstrap_interval([0.5] * 10) == (0.5, 0.5)
-    low, high = bootstrap_interval([0.0, 1.0] * 50)
-    # The mean of 100 coin tosses has a standard deviation of 0.05: 0.5 ± 0.098.
-    assert low == pytest.approx(0.402, abs=0.02)
-    assert high == pytest.approx(0.598, abs=0.02)
-    assert bootstrap_interval([0.0, 1.0] * 50) == (low, high)
+def test_an_interval_does_not_collapse_where_all_is_solved():
+    low, high = summarise([group(name, 1, 1) for name in "abc"]).all.interval
+    # z² = 3.8415: 3 + 1.9207 of N = 6.8415 is 0.7193; 0.7193 − 1.96·√(0.7193·0.2807/6.8415) = 0.3826.
+    assert low == pytest.approx(0.3826, abs=1e-4)
+    assert high == 1.0
+    same = summary(summarise([group(name, 1, 1) for name in "abc"]), {})
+    # Of 3 + 2 tasks half a one won and half a one lost: ±1.96·√(0.2/5) = ±0.3920.
+    assert compare(same, same)[-1].interval == pytest.approx((-0.3920, 0.3920), abs=1e-4)
 
 
 def test_bad_requests():
@@ -117,7 +118,15 @@ def test_summaries_are_read_from_files_and_directories(tmp_path):
     assert read_summary(tmp_path) == read_summary(tmp_path / "summary.json") == json.loads(json.dumps(written))
     with pytest.raises(DataNotFoundError):
         read_summary(tmp_path / "none")
-    for text in ("{", "{}", "[]"):
+    rows = (
+        "3",
+        "[]",
+        "[3]",
+        '[{"task": "a"}]',
+        '[{"task": "a", "success": []}]',
+        '[{"task": "a", "success": ["yes"]}]',
+    )
+    for text in ("{", "{}", "[]", *(f'{{"per_task": {row}}}' for row in rows)):
         (tmp_path / "broken.json").write_text(text)
         with pytest.raises(BadOptionError):
             read_summary(tmp_path / "broken.json")

@@ -1,6 +1,6 @@
 import pytest
 
-from trainers.statistics import wilson_interval
+from trainers.statistics import difference_interval, rate_interval, wilson_interval
 
 
 def test_wilson_interval_at_one_half():
@@ -38,3 +38,36 @@ def test_wilson_interval_refuses_impossible_counts(successes, n):
 def test_wilson_interval_refuses_a_confidence_that_is_no_probability(confidence):
     with pytest.raises(ValueError, match="between 0 and 1"):
         wilson_interval(1, 2, confidence=confidence)
+
+
+def test_rate_interval_of_one_try_each_is_near_wilsons():
+    rates = [1.0] * 90 + [0.0] * 10
+    assert rate_interval(rates) == pytest.approx(wilson_interval(90, 100), abs=0.006)
+
+
+def test_rate_interval_gains_from_tries_of_one_task_that_differ():
+    # All rates 1/2, n = 96.1585, so that N = 100: variance 3.8415/100·1/4 = 0.0096, against 1/4 of heads and tails.
+    low, high = rate_interval([0.5] * 96)
+    assert high - low < 0.25 * (rate_interval([0.0, 1.0] * 48)[1] - rate_interval([0.0, 1.0] * 48)[0])
+    assert low < 0.5 < high
+
+
+def test_rate_interval_does_not_narrow_when_one_more_is_missed():
+    # The lower bound falls from 0 to 1 failures; at a bootstrap it would jump from 100 to 99.3 %.
+    all_won, one_missed = [1.0] * 100, [1.0] * 99 + [0.75]
+    assert rate_interval(one_missed)[0] < rate_interval(all_won)[0] < 1.0
+    assert rate_interval([0.0] * 100)[0] == 0.0
+
+
+def test_difference_interval_of_agresti_and_min():
+    # 3 won, 1 lost, 6 alike: n + 2 = 12, mean 2/12, variance (4 + 1)/12 − (1/6)² = 0.388889;
+    # 0.166667 ± 1.959964·√(0.388889/12) = 0.166667 ± 0.352837.
+    gains = [1.0] * 3 + [-1.0] + [0.0] * 6
+    assert difference_interval(gains) == pytest.approx((-0.186170, 0.519503), abs=1e-5)
+    assert difference_interval([-gain for gain in gains]) == pytest.approx((-0.519503, 0.186170), abs=1e-5)
+
+
+@pytest.mark.parametrize("interval", [rate_interval, difference_interval])
+def test_intervals_of_nothing_are_refused(interval):
+    with pytest.raises(ValueError, match="at least one"):
+        interval([])
