@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import abc
 import copy
+import inspect
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Protocol, Self
 
 import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
@@ -46,6 +48,19 @@ class TextEnv(gym.Env[str, str], abc.ABC):
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  as in every gym.Env
     splits: tuple[str, ...] = ()
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Refuse a setting that the environment does not have, in better words than Python's, whoever makes it.
+
+        Raises:
+            BadOptionError: With the settings that there are, and the one that may be meant.
+        """
+        known = _settings_of(cls)
+        for name in settings:
+            if known is not None and name not in known:
+                hint = did_you_mean(name, (*known, "max_episode_steps"))
+                raise BadOptionError(f"{cls.__name__} has no setting {name!r}: expected one of {list(known)}.{hint}")
+        return super().__new__(cls)
 
     def __init__(self, *, split: str, render_mode: str | None = None) -> None:
         """Set up spaces and the split.
@@ -238,6 +253,15 @@ class TextEnv(gym.Env[str, str], abc.ABC):
             raise UnknownSplitError(
                 f"split must be one of {list(self.splits)}, got {split!r}.{did_you_mean(str(split), self.splits)}"
             )
+
+
+@lru_cache(maxsize=256)
+def _settings_of(cls: type[TextEnv]) -> tuple[str, ...] | None:
+    """Names that a class's constructor takes; `None` if it takes any."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return tuple(parameter.name for parameter in parameters)
 
 
 # Saving through wrappers ----------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class LocalSlots:
 
     def start(self, slots: Sequence[int], tasks: Sequence[str | None], seeds: Sequence[int | None]) -> list[Frame]:
         """Start an episode in each named slot."""
+        _check_lengths(slots, tasks=tasks, seeds=seeds)
         frames = []
         for slot, task, seed in zip(slots, tasks, seeds, strict=True):
             observation, info = self.envs[slot].reset(seed=seed, options=None if task is None else {"task": task})
@@ -76,6 +77,7 @@ class LocalSlots:
 
     def step(self, slots: Sequence[int], texts: Sequence[str]) -> list[Frame]:
         """Step the named slots."""
+        _check_lengths(slots, texts=texts)
         envs = self.envs
         frames = []
         for slot, text in zip(slots, texts, strict=True):
@@ -87,6 +89,13 @@ class LocalSlots:
         """Close every environment."""
         for env in self.envs:
             env.close()
+
+
+def _check_lengths(slots: Sequence[int], **others: Sequence[Any]) -> None:
+    for name, values in others.items():
+        if isinstance(values, str) or len(values) != len(slots):
+            got = f"the text {values!r}" if isinstance(values, str) else f"{len(values)}"
+            raise BadOptionError(f"expected one of {name} for each of {len(slots)} slots, got {got}.")
 
 
 class TextVectorEnv(SyncVectorEnv):
@@ -111,6 +120,19 @@ class TextVectorEnv(SyncVectorEnv):
             raise BadOptionError("Expected at least one environment, got none; pass num_envs >= 1.")
         super().__init__(env_fns, copy=False, autoreset_mode=autoreset_mode)
         self.slots = LocalSlots(self.envs)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step every environment, each with its text.
+
+        Raises:
+            BadOptionError: If there is not one text for each environment.
+        """
+        if isinstance(actions, str) or not hasattr(actions, "__len__") or len(actions) != self.num_envs:
+            got = f"{len(actions)}" if hasattr(actions, "__len__") and not isinstance(actions, str) else repr(actions)
+            raise BadOptionError(
+                f"step() takes one text for each of {self.num_envs} environments, as a list or tuple, got {got}."
+            )
+        return super().step(actions)
 
     @classmethod
     def of(

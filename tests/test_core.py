@@ -6,6 +6,7 @@ import pytest
 from gymnasium.error import CustomSpaceError
 
 import agent_gym
+from agent_gym.envs.alfworld.env import AlfworldEnv
 from agent_gym.errors import BadOptionError, StateError
 from agent_gym.spaces import FreeText
 
@@ -67,3 +68,20 @@ def test_states_fit_only_where_they_come_from():
         env.unwrapped.set_state({"task": "x"})
     with pytest.raises(StateError, match="can't be saved"):
         agent_gym.save_state(gym.wrappers.TransformReward(env, lambda reward: reward))
+
+
+def test_a_misspelt_setting_is_met_with_the_nearest():
+    with pytest.raises(BadOptionError, match=r"AlfworldEnv has no setting 'splitt': .* Did you mean 'split'\?"):
+        gym.make(ID, splitt="generated_test")
+    with pytest.raises(BadOptionError, match="Did you mean 'max_episode_steps'"):
+        gym.make(ID, max_episode_step=3)
+    with pytest.raises(BadOptionError, match="Did you mean 'engine'"):
+        gym.make_vec(ID, num_envs=2, engin="native")
+
+
+def test_an_environment_that_takes_any_setting_takes_any():
+    class Anything(AlfworldEnv):
+        def __init__(self, **settings):
+            super().__init__(split=settings["part"])
+
+    assert Anything(part="generated_test").split == "generated_test"

@@ -64,12 +64,28 @@ def test_slots_and_single_environments_agree():
 
 def test_numbers_of_slots_and_texts_must_agree():
     slots = TextVectorEnv.of(ID, 2).slots
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(BadOptionError, match="expected one of tasks for each of 2 slots, got 1"):
         slots.start([0, 1], [None], [1, 2])
+    slots.start([0, 1], [None, None], [1, 2])
+    with pytest.raises(BadOptionError, match="expected one of texts for each of 2 slots, got 3"):
+        slots.step([0, 1], ["look"] * 3)
+    with pytest.raises(BadOptionError, match="got the text 'go'"):
+        slots.step([0, 1], "go")
     with pytest.raises(BadOptionError, match="at least one"):
         LocalSlots([])
     with pytest.raises(BadOptionError, match="at least one"):
         TextVectorEnv([])
+
+
+@pytest.mark.parametrize("actions", ["look", ["look"], ["look"] * 3, None, iter(["look", "look"])])
+def test_a_vector_step_takes_one_text_for_each_environment(actions):
+    envs = gym.make_vec(ID, num_envs=2)
+    envs.reset(seed=0)
+    with pytest.raises(BadOptionError, match=r"step\(\) takes one text for each of 2 environments, as a list"):
+        envs.step(actions)
+    envs.step(["look", "inventory"])
+    envs.step(("look", "inventory"))
+    envs.close()
 
 
 def test_many_environments_share_one_parsed_game():

@@ -311,15 +311,13 @@ def make_env(env_id: str, settings: dict[str, Any], record: str | None = None) -
 
     import agent_gym  # noqa: F401  registers the ids
     from agent_gym.errors import BadOptionError
-    from wrappers import RecordEpisodes
+    from wrappers import RecordEpisodes, check_text_spaces
 
     try:
         env: gym.Env[str, str] = gym.make(env_id, **{"disable_env_checker": True} | settings)
     except TypeError as error:
         raise BadOptionError(f"{env_id} can't be made with the settings {settings}: {error}.") from error
-    for what, space in (("observations", env.observation_space), ("actions", env.action_space)):
-        if not isinstance(space, gym.spaces.Text):
-            raise BadOptionError(f"{env_id} is no text environment: expected {what} in a Text space, got {space}.")
+    check_text_spaces(env)
     return env if record is None else RecordEpisodes(env, record)
 
 

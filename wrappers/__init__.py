@@ -4,7 +4,7 @@ Observations and actions stay strings; what else a wrapper has to say goes into 
 `gymnasium.Env` whose observations and actions are text, and saves and restores its own state (`agent_gym.save_state`).
 """
 
-from wrappers.make_llm_vec import LlmSettings, check_env_settings, make_llm_vec, wrap_for_llm
+from wrappers.make_llm_vec import LlmSettings, check_env_settings, check_text_spaces, make_llm_vec, wrap_for_llm
 from wrappers.parse_action import COMMAND, ActionFormat, ParseAction, parse_answer
 from wrappers.record_episodes import RecordEpisodes
 from wrappers.remember_history import HISTORY, RememberHistory
@@ -26,6 +26,7 @@ __all__ = [
     "StateKey",
     "canonical_text",
     "check_env_settings",
+    "check_text_spaces",
     "make_llm_vec",
     "parse_answer",
     "wrap_for_llm",

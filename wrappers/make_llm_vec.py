@@ -58,8 +58,9 @@ def wrap_for_llm(env: gym.Env[str, str], **settings: Unpack[LlmSettings]) -> gym
         True
 
     Raises:
-        BadOptionError: If a setting has an unknown name or value.
+        BadOptionError: If a setting has an unknown name or value, or the environment is not one of text.
     """
+    check_text_spaces(env)
     for name in settings:
         if name not in LlmSettings.__annotations__:
             hint = did_you_mean(name, LlmSettings.__annotations__)
@@ -128,7 +129,7 @@ def make_llm_vec(
         **env_kwargs: For `gymnasium.make`: the environment's own settings, such as `split`, and `max_episode_steps`.
 
     Raises:
-        BadOptionError: If a setting has an unknown name or value.
+        BadOptionError: If a setting has an unknown name or value, or the environment is not one of text.
         gymnasium.error.NameNotFound: If no such environment is registered.
     """
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
@@ -151,6 +152,18 @@ def make_llm_vec(
         return wrap_for_llm(gym.make(env_id, **env_kwargs), **settings)
 
     return TextVectorEnv([make_one] * num_envs, autoreset_mode=autoreset_mode)
+
+
+def check_text_spaces(env: gym.Env[Any, Any]) -> None:
+    """Refuse an environment whose observations or actions are not text.
+
+    Raises:
+        BadOptionError: Which names the space that was found.
+    """
+    name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+    for what, space in (("observations", env.observation_space), ("actions", env.action_space)):
+        if not isinstance(space, gym.spaces.Text):
+            raise BadOptionError(f"{name} is no text environment: expected {what} in a Text space, got {space}.")
 
 
 def check_env_settings(env_id: str, env_kwargs: Mapping[str, Any], also: Iterable[str] = ()) -> None:

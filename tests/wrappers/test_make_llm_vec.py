@@ -66,6 +66,13 @@ def test_make_llm_vec_passes_settings_on():
     assert [envs.slots.step([0], ["east"])[0].truncated for _ in range(2)] == [False, True]
 
 
+def test_environments_without_text_are_refused():
+    with pytest.raises(BadOptionError, match=r"CartPole-v1 is no text environment: expected observations .* Box\("):
+        make_llm_vec("CartPole-v1", 1)
+    with pytest.raises(BadOptionError, match="is no text environment"):
+        wrap_for_llm(gym.make("CartPole-v1"))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
