@@ -18,6 +18,7 @@ so that a shaper sees rewards in the units that are learned from, and a penalty 
 from trainers.shaping.base import FittedShaper, Shaper, ShaperChain, ShaperState, Startable
 from trainers.shaping.calm import Calm
 from trainers.shaping.invalid import PenaliseInvalid
+from trainers.shaping.lare import Lare
 from trainers.shaping.overlong import OverlongPenalty
 from trainers.shaping.potential import PotentialShaping
 from trainers.shaping.renorm import Renorm
@@ -27,6 +28,7 @@ from trainers.shaping.spa import Spa
 __all__ = [
     "Calm",
     "FittedShaper",
+    "Lare",
     "OverlongPenalty",
     "PenaliseInvalid",
     "PotentialShaping",
