@@ -7,6 +7,7 @@ import sys
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 from rich.table import Table
+from rich.text import Text
 
 from agent_gym import TextEnv
 from agent_gym.errors import DataNotFoundError
@@ -23,25 +24,25 @@ def env_table() -> Table:
     result.add_column("split", no_wrap=True)
     result.add_column("tasks", justify="right", no_wrap=True)
     result.add_column("engines")
-    captions = []
+    captions, missing = [], []
     for env_id in IDS:
         env = gym.make(env_id, disable_env_checker=True).unwrapped
         assert isinstance(env, TextEnv)  # all ids of this package are
         name, engines = env_id, _engines(env)
+        lacking = {}
         for split in env.splits:
-            result.add_row(name, split, _count(env, split), engines)
+            try:
+                count = f"{len(env.tasks(split)):,}"
+            except DataNotFoundError as error:
+                count, lacking[split] = "needs data", str(error)
+            result.add_row(name, split, count, engines)
             name = engines = ""
+        if lacking:  # the reason is the same for all of them, but for the split's name
+            missing.append(f"{env_id} needs data for {', '.join(lacking)}. {next(iter(lacking.values()))}")
         captions.append(f"Settings of {env_id}: {_settings(env_id) or 'none'}.")
         env.close()
-    result.caption = "\n".join(captions)
+    result.caption = Text("\n".join(captions + missing))
     return result
-
-
-def _count(env: TextEnv, split: str) -> str:
-    try:
-        return f"{len(env.tasks(split)):,}"
-    except DataNotFoundError:
-        return "needs data"
 
 
 def _engines(env: TextEnv) -> str:

@@ -40,9 +40,12 @@ def show_table(console: Console, table: Table) -> None:
 
     Rich fits a table into the console by cutting cells and leaving out columns, and takes a pipe for 80 columns wide.
     Here a line is as long as the table needs it: a pipe or a file holds it as it is, and a terminal that is narrower
-    folds it.
+    folds it. Title and caption are lines of their own.
     """
-    if table.title:
-        console.print(Text(str(table.title), "bold"), soft_wrap=True)
-        table.title = None
+    title, caption = table.title, table.caption
+    table.title = table.caption = None
+    if title:
+        console.print(Text(str(title), "bold"), soft_wrap=True)
     console.print(_InFull(table), crop=False)
+    if caption:
+        console.print(Text(str(caption), "dim"), soft_wrap=True)

@@ -3,11 +3,12 @@ import io
 from rich.console import Console
 
 from trainers.env_table import env_table
+from trainers.tables import show_table
 
 
 def printed():
     console = Console(file=io.StringIO(), width=80)
-    console.print(env_table())
+    show_table(console, env_table())
     return console.file.getvalue()
 
 
@@ -28,3 +29,16 @@ def test_env_table_counts_published_games_where_they_are(alfworld_data, monkeypa
     monkeypatch.setenv("ALFWORLD_DATA", str(alfworld_data))
     [line] = [line for line in printed().splitlines() if "valid_seen" in line]
     assert "140" in line
+
+
+def test_env_table_says_where_data_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path / "nowhere"))
+    text = printed()
+    assert "AgentGym/ALFWorld-v0 needs data for train, valid_train, valid_seen, valid_unseen." in text
+    assert f"as ALFWORLD_DATA says, but '{tmp_path / 'nowhere'}' does not exist. The package alfworld has" in text
+    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path))
+    assert f"'{tmp_path / 'json_2.1.1' / 'train'}' or '{tmp_path / 'train'}'" in printed()
+    (tmp_path / "valid_seen").mkdir()
+    assert "needs data for train, valid_train, valid_unseen." in printed()
+    monkeypatch.delenv("ALFWORLD_DATA")
+    assert "ALFWORLD_DATA, which is not set. The package alfworld has a command" in printed()

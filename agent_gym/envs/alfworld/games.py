@@ -32,6 +32,7 @@ SPLITS = (*PUBLISHED_SPLITS, *GENERATED_SPLITS)
 DATA_VARIABLE = "ALFWORLD_DATA"
 
 _GAME_FILE = "game.tw-pddl"
+_HOW_TO_GET = "The package alfworld has a command that gets them: `alfworld-download --data-dir DIR`; then name DIR."
 _SOLVABLE = re.compile(r'"solvable"\s*:\s*(true|false)')
 _KEPT = 256
 
@@ -168,21 +169,23 @@ class GameLibrary:
         return _CACHE.get((task, *origin), lambda: self.find(task))
 
     def _split_directory(self, split: str) -> Path:
-        data = self._data
+        data, given = self._data, "data="
         if data is None:
-            variable = os.environ.get(DATA_VARIABLE)
+            variable, given = os.environ.get(DATA_VARIABLE), DATA_VARIABLE
             if not variable:
                 raise DataNotFoundError(
                     f"Split {split!r} has published games, which are a download: expected their directory as data= or "
-                    f"in {DATA_VARIABLE}. The generated splits need none."
+                    f"in {DATA_VARIABLE}, which is not set. {_HOW_TO_GET} The generated splits need none."
                 )
             data = Path(variable)
-        for directory in (data / "json_2.1.1" / split, data / split):
+        places = (data / "json_2.1.1" / split, data / split)
+        for directory in places:
             if directory.is_dir():
                 return directory
+        problem = "does not exist" if not data.exists() else "is no directory" if not data.is_dir() else "has neither"
         raise DataNotFoundError(
-            f"Expected {split!r} (or json_2.1.1/{split}) in the data directory {str(data)!r}; it is not there. "
-            f"Check data= or {DATA_VARIABLE}."
+            f"Expected the published games of {split!r} in {str(places[0])!r} or {str(places[1])!r}, as {given} says, "
+            f"but {str(data)!r} {problem}. {_HOW_TO_GET}"
         )
 
 
