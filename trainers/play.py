@@ -21,9 +21,14 @@ HELP = """Type a command of the environment, or one of these, which cost no step
   /task                name the task and show how it began
   /rules               show the environment's instructions
   /help                show this
-  /quit                stop (so does the end of the input)"""
+  /quit                stop (so does the end of the input)
+One of these words without its stroke, where it is no command of the environment, costs no step either: you are asked
+what you mean, and saying it once more sends it to the environment."""
 
 _REQUESTS = ("/admissible", "/undo", "/expert", "/task", "/rules", "/help", "/quit")
+
+_BARE = {request.removeprefix("/"): request for request in _REQUESTS} | {"exit": "/quit", "q": "/quit"}
+"""What someone may mean who leaves out the stroke."""
 
 ReadLine = Callable[[Sequence[str]], str]
 """Reads one line, given the words it may complete; raises `EOFError` at the end of the input."""
@@ -52,6 +57,7 @@ class Session:
         self._past: list[Moment] = []
         self._now = Moment("", {}, None, 0.0)
         self._opening = ""
+        self._doubted = ""
 
     def play(self, *, task: str | None = None, seed: int | None = None) -> bool | None:
         """Play an episode to its end or until the player leaves.
@@ -74,9 +80,21 @@ class Session:
                 self._say(f"Left after {self._steps()}, with a reward of {self._now.total:g} so far.", "yellow")
                 return None
             if line == "?" or line.startswith("/"):
+                self._doubted = ""
                 self._answer(line)
+            elif self._is_doubtful(line):
+                self._say(
+                    f"{line!r} is no command that does something here: did you mean {_BARE[line.lower()]}? This cost "
+                    "no step; say it once more to send it all the same.",
+                    "yellow",
+                )
             elif line and self._step(line):
                 return bool(self._now.info.get(keys.SUCCESS, False))
+
+    def _is_doubtful(self, line: str) -> bool:
+        """Whether a line is probably meant for this session: a request without its stroke, said for the first time."""
+        again, self._doubted = line == self._doubted, line
+        return line.lower() in _BARE and line not in self._now.info.get(keys.ADMISSIBLE_ACTIONS, ()) and not again
 
     def _step(self, command: str) -> bool:
         """Carry out a command and return whether the episode is over."""

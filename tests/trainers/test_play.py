@@ -121,6 +121,25 @@ def test_session_shows_task_rules_and_help():
     assert "take the last step back" in text
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"), [("undo", "/undo"), ("Quit", "/quit"), ("exit", "/quit"), ("help", "/help")]
+)
+def test_a_request_without_its_stroke_costs_no_step(word, meant):
+    _, text = play(make(), [word], task=TASK)
+    assert f"'{word}' is no command that does something here: did you mean {meant}? This cost no step" in text
+    assert "Left after 0 steps" in text
+    _, text = play(make(), [word, word], task=TASK)
+    assert "Left after 1 step," in text
+    _, text = play(make(), [word, "?", word], task=TASK)
+    assert "Left after 0 steps" in text
+
+
+def test_a_word_that_the_environment_knows_is_sent():
+    _, text = play(make(wording="move"), ["help"], task=TASK)
+    assert "did you mean" not in text
+    assert "Left after 1 step," in text
+
+
 def test_session_suggests_what_was_meant():
     _, text = play(make(), ["/undu", "/xyz"], seed=0)
     assert "There is no /undu. Did you mean '/undo'? /help lists what there is." in text
