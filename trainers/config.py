@@ -173,6 +173,8 @@ class TrainConfig:
     output: OutputConfig = field(default_factory=OutputConfig)
     iterations: int = 150
     """Passes of the loop: play, assign credit, learn."""
+    processes: int | None = None
+    """Processes that `agent-gym train` shares the work among; by default one per core of a CPU, if each has enough."""
     seed: int = 0
     """Of everything that is drawn: tasks, their starts, tokens, the order of samples."""
     output_dir: str = "runs/latest"
@@ -197,8 +199,9 @@ class TrainConfig:
         ):
             if value < least:
                 raise BadOptionError(f"{name} must be {least} or more, got {value}.")
-        if self.output.save_steps is not None and self.output.save_steps < 1:
-            raise BadOptionError(f"output.save_steps must be 1 or more, got {self.output.save_steps}.")
+        for name, number in (("output.save_steps", self.output.save_steps), ("processes", self.processes)):
+            if number is not None and number < 1:
+                raise BadOptionError(f"{name} must be 1 or more, got {number}.")
         if not self.rollout.temperature > 0:
             raise BadOptionError(
                 f"rollout.temperature must be above 0, got {self.rollout.temperature}: greedy episodes of one task "

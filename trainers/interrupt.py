@@ -1,4 +1,7 @@
-"""Ctrl-C at a moment of our choosing: never in the middle of an update or of a checkpoint."""
+"""Ctrl-C at a moment of our choosing: never in the middle of an update or of a checkpoint.
+
+SIGTERM, by which batch systems end a job, is taken for it.
+"""
 
 import contextlib
 import signal
@@ -24,20 +27,20 @@ class Interruption:
         self.requested = False
         self.forced = False
         self._allowed = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         """Take over Ctrl-C."""
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._handle)
+            self._before = {one: signal.signal(one, self._handle) for one in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give Ctrl-C back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for one, before in self._before.items():
+            signal.signal(one, before)
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:

@@ -1,14 +1,18 @@
 """Data-parallel ranks: each plays and learns on its own share, and all hold the same weights.
 
-One process per core on a CPU, one per device otherwise, started by `torchrun`. Ranks meet in two places only: counts
-and metrics are summed, and so are gradients, once per optimiser step. Each rank has divided by the counts of the whole
-batch by then, so the sum is the gradient of one process with all the samples, however unequal the shares are; a rank
-may have more micro-batches than another, or none.
+One process per core on a CPU, started by `trainers.processes`; one per device otherwise, started by `torchrun`. Ranks
+meet in two places only: counts and metrics are summed, and so are gradients, once per optimiser step. Each rank has
+divided by the counts of the whole batch by then, so the sum is the gradient of one process with all the samples,
+however unequal the shares are; a rank may have more micro-batches than another, or none. That is why gradients are
+summed here and not by DistributedDataParallel, which takes the mean, at every backward pass, of ranks that all have as
+many of them.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +23,10 @@ T = TypeVar("T")
 
 BUCKET = 2**24
 """Gradient elements summed in one message: few enough to need little memory, enough to keep the network busy."""
+
+PATIENCE = timedelta(days=2)
+"""How long a rank waits for others: while one makes a recipe's model, or plays the longest episode. A rank that has
+died is noticed at once, by its closed connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +42,23 @@ class Ranks:
 
         Call `close` at the end. A process that has joined already gets the same answer again.
         """
-        if not dist.is_available() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if not dist.is_available():
             return cls()
         if not dist.is_initialized():
+            if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+                return cls()
             if torch.cuda.is_available():
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
         return cls(rank=dist.get_rank(), size=dist.get_world_size())
+
+    @classmethod
+    def join(cls, rank: int, size: int, store: str) -> "Ranks":
+        """Join the peers on this machine that meet in the file `store`, which none of them has made yet (gloo)."""
+        # No other machine need reach them, and a host name that can't be looked up must not matter.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+        dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size, timeout=PATIENCE)
+        return cls(rank=rank, size=size)
 
     @property
     def is_main(self) -> bool:
@@ -67,6 +85,10 @@ class Ranks:
         total = torch.tensor([numbers[name] for name in names], dtype=torch.float64, device=_device())
         dist.all_reduce(total)
         return dict(zip(names, total.tolist(), strict=True))
+
+    def any(self, mine: bool) -> bool:
+        """Whether it is so on any rank; all get the same answer."""
+        return self.sums({"mine": float(mine)})["mine"] > 0
 
     def maxima(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The largest of each number over all ranks, which must bring the same names."""

@@ -16,8 +16,8 @@ and learns from its share of the samples.
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,26 +122,22 @@ class Trainer:
         self._begin()
         with Interruption() as interruption:
             try:
-                while self.state.iteration < self.config.iterations and not self.control.should_training_stop:
+                while self.state.iteration < self.config.iterations and not self._asked("should_training_stop"):
                     began = time.perf_counter()
                     self._emit("on_step_begin")
 
-                    with interruption.allowed():
-                        best = self._evaluation_is_due() and self._evaluate()
-                    if best:
+                    if self._evaluation_is_due() and self._evaluate(interruption):
                         self._save(best=True)
-                    with interruption.allowed():  # what is lost here is played again on resuming
-                        groups, stats = self._play()
+                    groups, stats = self._play(interruption)
                     credited = [assign_credit(self.config.credit, group, self.shapers) for group in groups]
                     self._emit("on_rollout", credited=credited)
                     learnt = self._learn(credited)
                     self._log(credited, stats, learnt, time.perf_counter() - began)
                     self._emit("on_step_end")
 
-                    if self._save_is_due() or interruption.requested:
+                    if self._save_is_due() or self.ranks.any(interruption.requested):
                         self._save(best=False)
-                with interruption.allowed():
-                    best = not self.state.evaluation and self._evaluate()
+                best = not self.state.evaluation and self._evaluate(interruption)
                 if best or self._saved_at != self.state.iteration:
                     self._save(best=best)
             except KeyboardInterrupt:
@@ -155,25 +151,32 @@ class Trainer:
 
     # -- play ----------------------------------------------------------------------------------------------------------
 
-    def _play(self) -> tuple[list[Group], RolloutStats]:
-        """Play this iteration's groups: each rank its share, and then all of them know all."""
+    def _play(self, interruption: Interruption) -> tuple[list[Group], RolloutStats]:
+        """Play this iteration's groups: each rank its share, and then all of them know all.
+
+        Raises:
+            KeyboardInterrupt: On all ranks, if one was interrupted. What is lost is played again on resuming.
+            AgentGymError: If not one episode could be played.
+        """
         settings = self.config.rollout
         tasks = self.train_tasks.take(self.state.iteration * settings.groups, settings.groups)
         if not self._eval_set.isdisjoint(tasks):
             raise BadOptionError("expected training tasks that are not evaluated on, got some that are in both splits.")
         mine = self._share(len(tasks))
-        groups, stats = play(
-            self.policy,
-            self.env,
-            tasks[mine.start : mine.stop],
-            group_size=settings.group_size,
-            sampling=self.sampling,
-            context=self.config.env.context,
-            seed=stream(self.config.seed, self.state.iteration),
-            first_group=mine.start,
-            max_turns=settings.max_turns,
+        groups, stats = self._gather(
+            interruption,
+            lambda: play(
+                self.policy,
+                self.env,
+                tasks[mine.start : mine.stop],
+                group_size=settings.group_size,
+                sampling=self.sampling,
+                context=self.config.env.context,
+                seed=stream(self.config.seed, self.state.iteration),
+                first_group=mine.start,
+                max_turns=settings.max_turns,
+            ),
         )
-        groups, stats = self._gather(groups, stats)
         errors = [episode.error for group in groups for episode in group.episodes if episode.status == "failed"]
         if len(errors) == len(groups) * settings.group_size:
             raise AgentGymError(f"all episodes of iteration {self.state.iteration} failed, the first with: {errors[0]}")
@@ -215,28 +218,26 @@ class Trainer:
 
     # -- evaluate ------------------------------------------------------------------------------------------------------
 
-    def _evaluate(self) -> bool:
+    def _evaluate(self, interruption: Interruption) -> bool:
         """Evaluate the weights in hand on the validation tasks; returns whether they are the best so far."""
         if not self.eval_tasks:
             return False
         mine = self._share(len(self.eval_tasks))
-        groups: list[Group] = []
-        stats = RolloutStats()
-        if len(mine):
-            groups, stats = evaluate(
+
+        def evaluate_mine() -> tuple[list[Group], RolloutStats]:
+            if not mine:
+                return [], RolloutStats()
+            return evaluate(
                 self.policy,
                 self.env,
                 self.eval_tasks[mine.start : mine.stop],
                 context=self.config.env.context,
-                sampling=Sampling(
-                    temperature=self.config.evaluation.temperature,
-                    max_new_tokens=self.config.rollout.max_new_tokens,
-                    stop=self.config.rollout.stop,
-                ),
+                sampling=replace(self.sampling, temperature=self.config.evaluation.temperature),
                 seed=stream(self.config.seed, -1),
                 first_group=mine.start,
             )
-        groups, _ = self._gather(groups, stats)
+
+        groups, _ = self._gather(interruption, evaluate_mine)
         result = summarise(groups)
         best = self.state.best_success is None or result.all.success > self.state.best_success
         if best:
@@ -264,8 +265,8 @@ class Trainer:
 
     def _save(self, *, best: bool) -> None:
         """Write a checkpoint of the weights in hand; rank 0 does, and the others wait."""
+        learner = self.learner.state()
         if self.ranks.is_main:
-            learner = self.learner.state()
             path = save(
                 self.directory / CHECKPOINTS,
                 self.state.iteration,
@@ -325,22 +326,41 @@ class Trainer:
 
     def _evaluation_is_due(self) -> bool:
         """Whether the weights in hand are to be evaluated, before they play, and have not been."""
-        asked, self.control.should_evaluate = self.control.should_evaluate, False
-        due = asked or self.state.iteration % self.config.evaluation.every == 0
+        due = self._asked("should_evaluate") or self.state.iteration % self.config.evaluation.every == 0
         return due and not self.state.evaluation
 
     def _save_is_due(self) -> bool:
-        asked, self.control.should_save = self.control.should_save, False
-        return asked or self.state.iteration % self.save_steps == 0
+        return self._asked("should_save") or self.state.iteration % self.save_steps == 0
+
+    def _asked(self, request: str) -> bool:
+        """Whether a callback has asked for it, on any rank; a request is granted once, but for the end of the run."""
+        asked = self.ranks.any(getattr(self.control, request))
+        setattr(self.control, request, asked and request == "should_training_stop")
+        return asked
 
     def _share(self, count: int) -> range:
         """This rank's stretch of `count` groups."""
         rank, size = self.ranks.rank, self.ranks.size
         return range(count * rank // size, count * (rank + 1) // size)
 
-    def _gather(self, groups: list[Group], stats: RolloutStats) -> tuple[list[Group], RolloutStats]:
-        """All ranks' groups in order, and what they cost together; of seconds the mean, as ranks work side by side."""
-        parts = self.ranks.gather((groups, stats))
+    def _gather(
+        self, interruption: Interruption, mine: Callable[[], tuple[list[Group], RolloutStats]]
+    ) -> tuple[list[Group], RolloutStats]:
+        """All ranks' groups in order, and what they cost together; of seconds the mean, as ranks work side by side.
+
+        Ctrl-C may end what is done here by each for itself, but not what they do together: one that was interrupted
+        tells the others, and all are.
+        """
+        part = None
+        try:
+            with interruption.allowed():
+                part = mine()
+        except KeyboardInterrupt:
+            if interruption.forced:
+                raise
+        parts = [theirs for theirs in self.ranks.gather(part) if theirs is not None]
+        if len(parts) < self.ranks.size:
+            raise KeyboardInterrupt
         total = sum((theirs for _, theirs in parts), RolloutStats())
         return [group for theirs, _ in parts for group in theirs], total.side_by_side(self.ranks.size)
 

@@ -7,13 +7,14 @@ import pytest
 from trainers.interrupt import Interruption
 
 
-def press():
-    os.kill(os.getpid(), signal.SIGINT)
+def press(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
 
 
-def test_ctrl_c_waits_for_a_safe_moment():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_waits_for_a_safe_moment(number):
     with Interruption() as interruption:
-        press()
+        press(number)
         assert interruption.requested
         with pytest.raises(KeyboardInterrupt), interruption.allowed():
             pytest.fail("it is raised before the block")
@@ -37,10 +38,11 @@ def test_a_second_ctrl_c_does_not_wait():
 
 
 def test_ctrl_c_is_given_back():
-    before = signal.getsignal(signal.SIGINT)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in signals]
     with Interruption():
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert all(signal.getsignal(one) is not old for one, old in zip(signals, before, strict=True))
+    assert [signal.getsignal(number) for number in signals] == before
 
 
 def test_other_threads_do_not_touch_signals():

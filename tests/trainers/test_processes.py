@@ -1,0 +1,176 @@
+"""Several processes as one: what they do together, and that they end together."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_gym.errors import AgentGymError, BadOptionError
+from tests.trainers import process_work
+from tests.trainers.corridor import small_config, tiny_model
+from trainers import processes
+from trainers.config import load_config, to_toml
+from trainers.metrics import is_timing
+from trainers.processes import choose_processes, run_processes, usable_cores, usable_memory
+
+PROGRAM = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))"]
+
+# -- running them ------------------------------------------------------------------------------------------------------
+
+
+def test_processes_are_ranks_of_which_the_first_speaks(capfd):
+    assert run_processes(process_work.add_up, 2) == 3  # 1 + 2
+    assert capfd.readouterr().out == "2 processes, 3 together\n"
+
+
+def test_a_mistake_in_one_is_told_once_and_ends_all():
+    with pytest.raises(AgentGymError, match=r"^the second process can't do this\.$"):
+        run_processes(process_work.refuse, 2)
+
+
+def test_a_defect_in_one_comes_with_its_traceback():
+    with pytest.raises(RuntimeError, match=r"(?s)process 2 of 2 failed.*break_down.*KeyError: 'a defect'"):
+        run_processes(process_work.break_down, 2)
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Path:
+    """A file that describes a run of four iterations in two processes."""
+    directory = tmp_path_factory.mktemp("settings")
+    tiny_model(directory / "model")
+    config = to_toml(small_config(directory / "unused", processes=2))
+    path = directory / "run.toml"
+    path.write_text(config.replace('path = ""', f"path = {json.dumps(str(directory / 'model'))}"))
+    return path
+
+
+def start(root, *words):
+    return subprocess.Popen([*PROGRAM, "train", *map(str, words)], cwd=root, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_lines(process, directory, count):
+    metrics = directory / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= count):
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def lines_of(directory, name="metrics.jsonl"):
+    lines = [json.loads(line) for line in (directory / name).read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not is_timing(key)} for line in lines]
+
+
+def children_of(process) -> list[int]:
+    """Processes that were started by it for the work; their names hold how they came about."""
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux, to find the processes")
+def test_processes_stop_together_and_go_on_exactly(settings, root, tmp_path):
+    with start(root, settings, "--output-dir", tmp_path / "whole") as process:
+        assert process.wait(timeout=1200) == 0
+    run = tmp_path / "run"
+    # Asked to stop, as a batch system does.
+    with start(root, settings, "--output-dir", run) as process:
+        wait_for_lines(process, run, 1)
+        ranks = children_of(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=1200) == 130
+        assert process.stderr.read() == ""
+    assert len(ranks) == 2
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+    assert load_config(run / "config.toml").processes == 2
+    # One of them is killed, as by a system without memory.
+    done = len(lines_of(run))
+    with start(root, "--resume", run) as process:
+        wait_for_lines(process, run, min(done + 1, 4))
+        ranks = children_of(process)
+        if process.poll() is None:
+            os.kill(ranks[1], signal.SIGKILL)
+        assert process.wait(timeout=1200) == 2
+        [told] = process.stderr.read().splitlines()
+    assert "process 2 of 2 was ended by SIGKILL" in told
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+    # As many again, and the run is the one that nobody touched.
+    with start(root, "--resume", run) as process:
+        assert process.wait(timeout=1200) == 0
+    assert lines_of(run) == lines_of(tmp_path / "whole")
+    assert lines_of(run, "episodes.jsonl") == lines_of(tmp_path / "whole", "episodes.jsonl")
+    weights = "checkpoints/step_00000004/model.safetensors"
+    assert (run / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+
+
+# -- how many ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sixteen_cores(monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: 16)
+    monkeypatch.setattr(processes, "usable_memory", lambda: 64 * 10**9)
+
+
+def chosen(tmp_path, *, resume=None, model="", device="cpu", groups=16, group_size=8, number=None):
+    config = small_config(
+        tmp_path, rollout={"groups": groups, "group_size": group_size}, processes="none" if number is None else number
+    )
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, path=model, device=device))
+    return choose_processes(config, resume)
+
+
+@pytest.mark.usefixtures("sixteen_cores")
+def test_as_many_as_pay(tmp_path):
+    # 32 × 16 = 512 episodes are 32 for each of 16.
+    assert chosen(tmp_path, groups=32, group_size=16) == (16, "16 processes, one per core (16 cores)")
+    # 16 × 8 = 128 episodes are 16 for each of 8.
+    assert chosen(tmp_path)[0] == 8
+    assert chosen(tmp_path, groups=3, group_size=64)[0] == 3
+    number, told = chosen(tmp_path, groups=2, group_size=4)
+    assert (number, told) == (1, "1 process, each with a group and 16 episodes or more (16 cores)")
+    assert chosen(tmp_path, number=5) == (5, "")
+    assert chosen(tmp_path, device="cuda") == (1, "")
+
+
+@pytest.mark.usefixtures("sixteen_cores")
+def test_all_of_them_fit_into_memory(tmp_path):
+    # 1 GB of weights in float32 is 5 GB with their optimiser, gradient and reference, and 0.8: half of 64 GB holds 5.
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(10**9)
+    number, told = chosen(tmp_path, model=str(tmp_path), groups=64)
+    assert number == 5
+    assert "half of the memory" in told
+    # Not here yet, so taken for a billion weights: 20.8 GB.
+    assert chosen(tmp_path, model="someone/large", groups=64)[0] == 1
+
+
+@pytest.mark.usefixtures("sixteen_cores")
+def test_a_run_keeps_its_number(tmp_path):
+    assert chosen(tmp_path, resume=str(tmp_path))[0] == 8  # nothing there yet
+    (tmp_path / "config.toml").write_text("")
+    assert chosen(tmp_path, resume=str(tmp_path)) == (1, "")
+    assert chosen(tmp_path, resume=str(tmp_path), number=4) == (4, "")
+
+
+def test_what_a_control_group_grants(monkeypatch):
+    files = {"cpu.max": "150000 100000\n", "memory.max": "1000000\n"}
+    monkeypatch.setattr(processes, "_control_group", files.__getitem__)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    assert usable_cores() == 2  # 1.5, rounded up
+    assert usable_memory() == 1_000_000
+    files |= {"cpu.max": "max 100000\n", "memory.max": "max\n"}
+    assert usable_cores() == 8
+    assert usable_memory() > 1_000_000
+
+
+def test_no_processes_are_refused(tmp_path):
+    with pytest.raises(BadOptionError, match="processes must be 1 or more, got 0"):
+        small_config(tmp_path, processes=0)
