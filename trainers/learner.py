@@ -96,7 +96,7 @@ class Learner:
         self.device = next(model.parameters()).device
         self.ranks.broadcast(model.state_dict().values())
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self._optimiser = Optimiser(trained, self.settings)
+        self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
         # Adapters hold their own reference: the base under them.
         self._adapter_is_off = getattr(model, "disable_adapter", None) if reference is None else None
         if self.loss.kl_weight and self._adapter_is_off is None:
@@ -349,3 +349,10 @@ class _Totals:
 def _gather(found: dict[Key, Tensor], samples: Sequence[Sample], device: torch.device) -> Tensor:
     """Values of the samples' action tokens, end to end as in a batch of these samples."""
     return torch.cat([found[sample.key] for sample in samples]).to(device)
+
+
+def _embeddings(model: nn.Module) -> list[str]:
+    """Names of the weights that turn words into vectors or back."""
+    tables = (getattr(model, get, lambda: None)() for get in ("get_input_embeddings", "get_output_embeddings"))
+    found = {id(table.weight) for table in tables if table is not None and hasattr(table, "weight")}
+    return [name for name, weight in model.named_parameters() if id(weight) in found]

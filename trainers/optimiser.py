@@ -1,6 +1,6 @@
-"""AdamW over a model's trained weights, by name, with float32 masters for weights of a shorter type."""
+"""AdamW or Muon over a model's trained weights, by name, with float32 masters for weights of a shorter type."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from trainers.parallel import Ranks
 from trainers.settings import LearnerSettings
 
-_AVERAGES = ("step", "exp_avg", "exp_avg_sq")
+_ADAMW = ("step", "exp_avg", "exp_avg_sq")
+_MUON = ("momentum_buffer",)
 
 
 class Optimiser:
@@ -19,15 +20,22 @@ class Optimiser:
     would small gradients that are added to a large sum. Such weights get a master in float32, in which gradients add up
     and which the optimiser moves; the model's weight is the master rounded.
 
+    Muon (Jordan et al., 2024) moves a matrix by its momentum made orthogonal, so that all its directions are learnt
+    alike; it is for the matrices inside the layers. Embeddings, the output layer and vectors are moved by AdamW beside
+    it. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025, arXiv 2502.16982); one rate fits both.
+
     Args:
         weights: The model's trained weights by name, as they are to start from.
-        settings: Of AdamW.
+        settings: Of the optimiser.
+        embeddings: Names of the matrices that turn words into vectors or back.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are no weights.
     """
 
-    def __init__(self, weights: Mapping[str, nn.Parameter], settings: LearnerSettings) -> None:
+    def __init__(
+        self, weights: Mapping[str, nn.Parameter], settings: LearnerSettings, embeddings: Collection[str] = ()
+    ) -> None:
         if not weights:
             raise ValueError("expected a model with weights to train, got one in which all are frozen")
         self._max_grad_norm = settings.max_grad_norm
@@ -37,13 +45,27 @@ class Optimiser:
             name: nn.Parameter(weight.detach().float()) if name in self._short else weight
             for name, weight in weights.items()
         }
-        self._adamw = torch.optim.AdamW(
-            self._masters.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
-        )
+        inner = {
+            name: weight
+            for name, weight in self._masters.items()
+            if settings.optimiser == "muon" and weight.ndim == 2 and name not in embeddings
+        }
+        outer = {name: weight for name, weight in self._masters.items() if name not in inner}
+        rate, decay = settings.learning_rate, settings.weight_decay
+        self._parts: list[torch.optim.Optimizer] = []
+        if inner:
+            self._parts.append(
+                torch.optim.Muon(inner.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+            )
+        if outer:
+            self._parts.append(torch.optim.AdamW(outer.values(), lr=rate, betas=settings.betas, weight_decay=decay))
+        self._averages = {name: _MUON if name in inner else _ADAMW for name in self._masters}
+        self._part_of = {id(weight): part for part in self._parts for weight in part.param_groups[0]["params"]}
 
     def clear(self) -> None:
         """Forget all gradients."""
-        self._adamw.zero_grad(set_to_none=True)
+        for part in self._parts:
+            part.zero_grad(set_to_none=True)
         for weight in self._weights.values():
             weight.grad = None
 
@@ -74,9 +96,9 @@ class Optimiser:
                 f"expected a finite gradient, got one of norm {norm}; the weights are as before it: look for infinite "
                 "advantages, or lower the learning rate"
             )
-        for group in self._adamw.param_groups:
-            group["lr"] = rate
-        self._adamw.step()
+        for part in self._parts:
+            part.param_groups[0]["lr"] = rate
+            part.step()
         self._round()
         return norm
 
@@ -85,7 +107,7 @@ class Optimiser:
         averages = {
             f"optimiser.{name}.{key}": value
             for name, master in self._masters.items()
-            for key, value in self._adamw.state.get(master, {}).items()
+            for key, value in self._part_of[id(master)].state.get(master, {}).items()
         }
         return averages | {f"master.{name}": self._masters[name].detach() for name in self._short}
 
@@ -97,7 +119,9 @@ class Optimiser:
         """
         averages = {name: tensor for name, tensor in tensors.items() if name.startswith("optimiser.")}
         stored = {name: tensor for name, tensor in tensors.items() if name.startswith("master.")}
-        expected = {f"optimiser.{name}.{key}" for name in self._masters for key in _AVERAGES} if averages else set()
+        expected = (
+            {f"optimiser.{name}.{key}" for name, keys in self._averages.items() for key in keys} if averages else set()
+        )
         expected |= {f"master.{name}" for name in self._short}
         odd = sorted(expected.symmetric_difference(averages | stored))
         if odd:
@@ -107,9 +131,9 @@ class Optimiser:
             )
         for name, master in self._masters.items():
             if averages:
-                found = {key: averages[f"optimiser.{name}.{key}"] for key in _AVERAGES}
+                found = {key: averages[f"optimiser.{name}.{key}"] for key in self._averages[name]}
                 # The count stays where AdamW wants it, on the CPU.
-                self._adamw.state[master] = {
+                self._part_of[id(master)].state[master] = {
                     key: value.clone() if key == "step" else value.to(master, copy=True) for key, value in found.items()
                 }
         with torch.no_grad():

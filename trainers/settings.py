@@ -8,12 +8,15 @@ from trainers.credit.numerics import check_choice, check_range
 
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
+OptimiserName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerSettings:
-    """How the weights are moved: AdamW on the whole batch, computed in micro-batches that fit into memory."""
+    """How the weights are moved: one optimiser on the whole batch, computed in micro-batches that fit into memory."""
 
+    optimiser: OptimiserName = "adamw"
+    """muon moves matrices inside the layers by orthogonal steps and the rest by AdamW: for training from scratch."""
     learning_rate: float = 1e-6
     """Peak learning rate; 1e-6 is for models of billions of weights, 1e-4 to 1e-3 for small ones or adapters."""
     schedule: Schedule = "constant"
@@ -21,7 +24,7 @@ class LearnerSettings:
     warmup_steps: int = 0
     """Optimiser steps over which the rate rises linearly from zero."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of AdamW's two running averages."""
     max_grad_norm: float = 1.0
@@ -49,6 +52,7 @@ class LearnerSettings:
             raise ValueError(f"expected betas from 0 up to but not 1, got {self.betas}")
         for name in ("minibatches", "epochs", "tokens_per_micro_batch"):
             check_range(name, getattr(self, name), 1)
+        check_choice("optimiser", self.optimiser, get_args(OptimiserName))
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
 

@@ -357,8 +357,8 @@ def test_loss_settings_that_mean_nothing_are_refused(name, value):
         PpoLoss(**{name: value})
 
 
-def learning_run(model):
-    settings = LearnerSettings(learning_rate=1e-3, schedule="cosine", minibatches=2, epochs=2)
+def learning_run(model, optimiser="adamw"):
+    settings = LearnerSettings(learning_rate=1e-3, schedule="cosine", minibatches=2, epochs=2, optimiser=optimiser)
     return Learner(model, settings, PpoLoss(entropy_weight=0.01), total_updates=4, seed=5)
 
 
@@ -366,21 +366,48 @@ def untimed(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name != "seconds"}
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_resumed_learner_goes_on_bit_for_bit(dtype):
+def test_a_resumed_learner_goes_on_bit_for_bit(dtype, optimiser):
     whole = small_model().to(dtype)
-    learner = learning_run(whole)
+    learner = learning_run(whole, optimiser)
     expected = [untimed(learner.update(random_samples(seed=update))) for update in range(4)]
 
-    first = learning_run(before := small_model().to(dtype))
+    first = learning_run(before := small_model().to(dtype), optimiser)
     for update in range(2):
         first.update(random_samples(seed=update))
     state, weights = first.state(), {name: tensor.clone() for name, tensor in before.state_dict().items()}
-    second = learning_run(after := small_model().to(dtype))  # holds the reference before the weights are replaced
+    # It holds the reference before the weights are replaced.
+    second = learning_run(after := small_model().to(dtype), optimiser)
     after.load_state_dict(weights)
     second.load_state(state)
     assert [untimed(second.update(random_samples(seed=update))) for update in (2, 3)] == expected[2:]
     assert all(torch.equal(p, q) for p, q in zip(after.parameters(), whole.parameters(), strict=True))
+
+
+def test_muon_moves_the_matrices_inside_the_layers_in_all_directions_alike():
+    # A gradient from few samples has a few large singular values and many small ones. Five Newton-Schulz steps bring
+    # all but the tiniest between 0.7 and 1.2, so most are more than half the largest; AdamW leaves few of that size.
+    share = {}
+    for optimiser in ("adamw", "muon"):
+        model = small_model()
+        before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        settings = LearnerSettings(learning_rate=1e-3, optimiser=optimiser)
+        Learner(model, settings, ON_POLICY).supervised(random_samples())
+        moved = {name: weight.detach() - before[name] for name, weight in model.named_parameters()}
+        singular = torch.linalg.svdvals(moved["model.layers.0.self_attn.q_proj.weight"])
+        share[optimiser] = float((singular > singular[0] / 2).float().mean())
+        # AdamW's first step is the sign of the gradient times the rate, for the embeddings of both.
+        step = moved["model.embed_tokens.weight"].abs()
+        torch.testing.assert_close(step.max(), torch.tensor(1e-3), rtol=1e-2, atol=0)
+    assert share["adamw"] < 0.5 < share["muon"], share
+
+
+def test_a_state_of_another_optimiser_is_refused():
+    learner = learning_run(small_model(), "muon")
+    learner.update(random_samples())
+    with pytest.raises(ValueError, match="for this model, got one that differs in"):
+        learning_run(small_model()).load_state(learner.state())
 
 
 def test_a_state_of_another_model_is_refused():
