@@ -45,3 +45,48 @@ def test_tiny_sizes_that_do_not_fit_are_refused(tmp_path):
         build_tiny(tmp_path, TEXTS, TinySettings(vocabulary=200))
     with pytest.raises(ValueError, match="multiple of 2"):
         build_tiny(tmp_path, TEXTS, TinySettings(vocabulary=400, hidden_size=36, heads=4))
+
+
+COMPOUND = TinySettings(
+    hidden_size=32,
+    layers=1,
+    heads=2,
+    vocabulary=500,
+    context=128,
+    words=r" ?[a-z]+ \d+| ?[a-z]+| ?\S",
+    drop=(r"you arrive at loc \d+\.", r",|\b(an?|the) "),
+    short_template=True,
+)
+
+
+def test_tiny_tokenizer_takes_compounds_as_words_and_leaves_out_what_says_nothing(tmp_path):
+    texts = ["You arrive at loc 7. On the shelf 12, you see a mug 1, and the mug 2.", "take mug 1 from shelf 12"] * 5
+    tokenizer = AutoTokenizer.from_pretrained(build_tiny(tmp_path, texts, COMPOUND))
+    conversation = [
+        {"role": "user", "content": "You arrive at loc 7.\n On the shelf 12, you see a mug 1."},
+        {"role": "assistant", "content": "take mug 1 from shelf 12"},
+        {"role": "user", "content": "Nothing."},
+    ]
+    ids = tokenizer.apply_chat_template(conversation, add_generation_prompt=True)["input_ids"]
+    pieces = [tokenizer.decode([token]) for token in ids]
+    opened, closed = "<|im_start|>", "<|im_end|>"
+    answer = [opened, " take", " mug 1", " from", " shelf 12", closed]
+    assert pieces[:12] == [" on", " shelf 12", " you", " see", " mug 1", ".", *answer]
+    assert pieces[12:] == [" ", *"nothing.", opened]  # a word that was never seen is spelt out
+    assert tokenizer.decode(tokenizer("take mug 2").input_ids).strip() == "take mug 2"  # never seen in a command
+
+
+def test_tiny_embedding_of_a_compound_starts_as_the_sum_of_its_parts(tmp_path):
+    texts = ["the mug 1 and the mug 2 and the pan 1 and one more mug"] * 5
+    policy = load_policy(build_tiny(tmp_path, texts, COMPOUND))
+    vocabulary = policy.tokenizer.get_vocab()
+    table = policy.model.get_input_embeddings().weight.detach()
+    mug_1, mug_2, pan_1 = (table[vocabulary[f"Ġ{kind}Ġ{n}"]] for kind, n in (("mug", 1), ("mug", 2), ("pan", 1)))
+    one = mug_1 - table[vocabulary["Ġmug"]]
+    assert one.abs().max() > 0
+    # " pan" is no word of its own, and " 1" neither: pan 1 = pan + 1 with a 1 that it shares with mug 1.
+    assert not (mug_2 - table[vocabulary["Ġmug"]]).allclose(one)
+    other = load_policy(build_tiny(tmp_path / "again", [*texts, "pan"] * 5, COMPOUND))
+    vocabulary, table = other.tokenizer.get_vocab(), other.model.get_input_embeddings().weight.detach()
+    ones = [table[vocabulary[f"Ġ{kind}Ġ1"]] - table[vocabulary[f"Ġ{kind}"]] for kind in ("mug", "pan")]
+    assert ones[0].allclose(ones[1], atol=1e-6)
