@@ -1,0 +1,222 @@
+"""A table in the place of a language model."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from agent_gym import keys
+from agent_gym.errors import BadOptionError
+from agent_gym.vector import Frame
+from trainers.checkpoint import CheckpointError
+from trainers.config import config_from_table
+from trainers.learner import Learner
+from trainers.policies.base import ModelError, Request, Sampling
+from trainers.policies.tabular import TabularModel, TabularPolicy, TabularSettings, is_tabular
+from trainers.rollout import play
+from trainers.samples import build_samples
+from trainers.train import Trainer
+from wrappers import make_llm_vec
+
+ROOMS = "AgentGym/Rooms-v0"
+
+
+def request(key="s", commands=("a", "b", "c"), seed=0, temperature=1.0, observation="", task="t"):
+    info = {keys.STATE_KEY: key, keys.ADMISSIBLE_ACTIONS: commands, keys.TASK: task}
+    return Request(
+        prompt_ids=(0,),
+        sampling=Sampling(temperature=temperature),
+        seed=seed,
+        frame=Frame(observation, 0.0, False, False, info),
+    )
+
+
+def config(output_dir, *, regime="short", groups=2, context="conversation", **changes):
+    table = {
+        "env": {
+            "id": ROOMS,
+            "split": "train",
+            "context": context,
+            "num_envs": 8,
+            "settings": {"regime": regime, "layouts": 1},
+        },
+        "rollout": {"groups": groups, "group_size": 8, "max_new_tokens": 1},
+        "learner": {"learning_rate": 0.1},
+        "loss": {"kl_weight": 0.0},
+        "output": {"report_to": [], "episodes": False},
+        "iterations": 4,
+        "output_dir": str(output_dir),
+    }
+    for name, value in changes.items():
+        table[name] = table.get(name, {}) | value if isinstance(value, dict) else value
+    return config_from_table(table)
+
+
+def envs(settings):
+    return make_llm_vec(settings.env.id, settings.env.num_envs, context=settings.env.context, **settings.env.settings)
+
+
+def train(settings, policy=None, resume=False):
+    policy = policy or TabularPolicy()
+    Trainer(settings, env=envs(settings), policy=policy, resume=resume).train()
+    return policy
+
+
+def metrics(settings):
+    with open(settings.output_dir + "/metrics.jsonl", encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    return [
+        {name: value for name, value in line.items() if not name.startswith(("time/", "speed/", "memory/"))}
+        for line in lines
+    ]
+
+
+def test_a_fresh_table_draws_each_admissible_command_alike():
+    policy = TabularPolicy(form="{command}")
+    drawn = [policy.complete([request(seed=seed)])[0] for seed in range(600)]
+    assert all(one.logprobs == pytest.approx((math.log(1 / 3),)) for one in drawn)
+    texts = [policy.codec.decode(one.token_ids) for one in drawn]
+    for command in "abc":
+        assert 150 < texts.count(command) < 250  # 200 expected, standard deviation 11.5
+
+
+def test_what_is_not_admissible_is_never_drawn():
+    policy = TabularPolicy(form="{command}")
+    policy.complete([request("all", ("a", "b", "c", "d"))])
+    with torch.no_grad():
+        policy.model.table.weight[:, 3] = 50.0  # "d" would be all but certain
+    drawn = policy.complete([request("few", ("a", "c"), seed=seed) for seed in range(50)])
+    assert {policy.codec.decode(one.token_ids) for one in drawn} == {"a", "c"}
+    assert policy.probabilities("few") == pytest.approx({"a": 0.5, "c": 0.5})
+    assert policy.probabilities("all")["d"] == pytest.approx(1.0)
+
+
+def test_probabilities_are_the_softmax_of_the_row_and_greedy_takes_the_largest():
+    policy = TabularPolicy(form="{command}")
+    policy.complete([request()])
+    with torch.no_grad():
+        policy.model.table.weight[0, :3] = torch.tensor([0.0, math.log(2.0), math.log(5.0)])
+    assert policy.probabilities("s") == pytest.approx({"a": 1 / 8, "b": 2 / 8, "c": 5 / 8})
+    [greedy] = policy.complete([request(temperature=0.0)])
+    assert policy.codec.decode(greedy.token_ids) == "c"
+    assert greedy.logprobs == pytest.approx((math.log(5 / 8),))
+
+
+@pytest.mark.parametrize(("key", "rows"), [("state", 2), ("observation", 3), ("task", 1)])
+def test_the_key_decides_what_has_a_row_of_its_own(key, rows):
+    policy = TabularPolicy(settings=TabularSettings(key=key))
+    for state, said in (("s", "x"), ("s", "y"), ("r", "z")):
+        policy.complete([request(state, observation=said)])
+    assert len(policy.model.names.states) == rows
+
+
+@pytest.mark.parametrize("context", ["step", "conversation"])
+def test_the_learner_computes_the_probabilities_that_were_drawn_from(tmp_path, context):
+    settings = config(tmp_path / "run", context=context)
+    policy = train(settings)
+    env = envs(settings).slots
+    groups, _ = play(
+        policy,
+        env,
+        env.tasks("train")[:1],
+        group_size=4,
+        sampling=Sampling(max_new_tokens=1),
+        context=context,
+        seed=5,
+    )
+    samples = build_samples(groups, None, context)
+    for sample, learnt in zip(samples, Learner(policy.model).logprobs(samples), strict=True):
+        drawn = torch.from_numpy(sample.old_logprobs[sample.action_mask])
+        assert torch.allclose(learnt, drawn, atol=1e-5, rtol=0)
+        assert drawn.max() < 0
+
+
+def test_both_contexts_learn_the_same(tmp_path):
+    tables = [
+        train(config(tmp_path / context, context=context)).model.table.weight for context in ("step", "conversation")
+    ]
+    assert tables[0].abs().max() > 0.1
+    assert torch.allclose(tables[0], tables[1], atol=1e-4)
+
+
+def test_a_resumed_run_goes_on_bit_for_bit(tmp_path):
+    whole = train(config(tmp_path / "whole"))
+    train(config(tmp_path / "parts", iterations=2))
+    resumed = train(config(tmp_path / "parts"), resume=True)
+    assert torch.equal(whole.model.table.weight, resumed.model.table.weight)
+    assert whole.model.names.contents() == resumed.model.names.contents()
+    assert metrics(config(tmp_path / "whole")) == metrics(config(tmp_path / "parts"))
+
+
+def test_a_saved_table_is_read_back_with_its_names(tmp_path):
+    policy = train(config(tmp_path / "run"))
+    policy.model.save_pretrained(str(tmp_path / "saved"))
+    assert is_tabular(tmp_path / "saved")
+    again = TabularPolicy.load(tmp_path / "saved")
+    for key in policy.model.names.states:
+        assert again.probabilities(key) == policy.probabilities(key)
+    assert any(max(policy.probabilities(key).values()) > 0.3 for key in policy.model.names.states)
+
+
+def test_the_reference_knows_states_that_are_met_later(tmp_path):
+    settings = config(tmp_path / "run", loss={"kl_weight": 0.1})
+    train(settings)
+    divergences = [line["learner/kl"] for line in metrics(settings)]
+    # To the uniform policy over four doors: 0 at the start, and never more than log 4.
+    assert divergences[0] == pytest.approx(0.0, abs=1e-6)
+    assert 0 < divergences[-1] < math.log(4)
+
+
+def test_a_full_table_says_what_to_do():
+    policy = TabularPolicy(settings=TabularSettings(states=2, commands=3))
+    policy.complete([request("s"), request("r")])
+    with pytest.raises(BadOptionError, match=r"at most 2 states.*make the table larger"):
+        policy.complete([request("q")])
+    policy = TabularPolicy(settings=TabularSettings(states=2, commands=3))
+    with pytest.raises(BadOptionError, match=r"at most 3 different commands.*'d'.*make the table wider"):
+        policy.complete([request("s", ("a", "b", "c", "d"))])
+
+
+def test_what_a_table_can_not_do_is_refused(tmp_path, monkeypatch):
+    policy = TabularPolicy()
+    with pytest.raises(ModelError, match="can't imitate"):
+        policy.codec.encode_answer("a")
+    with pytest.raises(BadOptionError, match="admissible"):
+        policy.complete([request(commands=())])
+    with pytest.raises(BadOptionError, match="state that was met"):
+        policy.probabilities("nowhere")
+    with pytest.raises(ModelError, match="saved table"):
+        TabularModel.from_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="key must be"):
+        TabularSettings(key="words")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadOptionError, match="one process"):
+        TabularPolicy()
+
+
+def test_a_checkpoint_of_another_size_is_refused(tmp_path):
+    train(config(tmp_path / "run", iterations=1))
+    with pytest.raises(CheckpointError, match="do not fit"):
+        train(config(tmp_path / "run"), TabularPolicy(settings=TabularSettings(states=8)), resume=True)
+
+
+def test_where_all_succeed_gigpo_shortens_episodes_and_grpo_has_no_signal(tmp_path):
+    """S1 of the literature: 5 rooms and 200 steps. Chance needs 60 steps on average, the optimum is 5."""
+    runs = {}
+    for method in ("gigpo", "grpo"):
+        settings = config(tmp_path / method, regime="slow", iterations=25, credit={"method": method}, seed=1)
+        train(settings)
+        runs[method] = metrics(settings)
+    lengths = {
+        method: [sum(line["rollout/length"] for line in part) / 3 for part in (lines[:3], lines[-3:])]
+        for method, lines in runs.items()
+    }
+    silent = {
+        method: sum(line["credit/silent_groups"] for line in lines) / len(lines) for method, lines in runs.items()
+    }
+    assert lengths["gigpo"][0] > 25
+    assert lengths["gigpo"][1] < 8
+    assert silent["gigpo"] < 0.1
+    assert silent["grpo"] > 0.6
+    assert lengths["grpo"][1] > 2 * lengths["gigpo"][1]
