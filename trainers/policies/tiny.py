@@ -167,7 +167,7 @@ def random_model(tokenizer: PreTrainedTokenizerFast, settings: TinySettings) -> 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = LlamaForCausalLM(config)
-        compose_embeddings(model.get_input_embeddings().weight, tokenizer)
+        compose_embeddings(model.model.embed_tokens.weight, tokenizer)
     return model
 
 

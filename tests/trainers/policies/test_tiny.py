@@ -67,26 +67,23 @@ def test_tiny_tokenizer_takes_compounds_as_words_and_leaves_out_what_says_nothin
         {"role": "assistant", "content": "take mug 1 from shelf 12"},
         {"role": "user", "content": "Nothing."},
     ]
-    ids = tokenizer.apply_chat_template(conversation, add_generation_prompt=True)["input_ids"]
+    text = str(tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False))
+    ids: list[int] = tokenizer(text).input_ids
     pieces = [tokenizer.decode([token]) for token in ids]
     opened, closed = "<|im_start|>", "<|im_end|>"
     answer = [opened, " take", " mug 1", " from", " shelf 12", closed]
     assert pieces[:12] == [" on", " shelf 12", " you", " see", " mug 1", ".", *answer]
     assert pieces[12:] == [" ", *"nothing.", opened]  # a word that was never seen is spelt out
-    assert tokenizer.decode(tokenizer("take mug 2").input_ids).strip() == "take mug 2"  # never seen in a command
+    assert str(tokenizer.decode(tokenizer("take mug 2").input_ids)).strip() == "take mug 2"  # never seen in a command
 
 
 def test_tiny_embedding_of_a_compound_starts_as_the_sum_of_its_parts(tmp_path):
-    texts = ["the mug 1 and the mug 2 and the pan 1 and one more mug"] * 5
+    texts = ["the mug 1 and the mug 2 and the pan 1 and one more mug and pan"] * 5
     policy = load_policy(build_tiny(tmp_path, texts, COMPOUND))
     vocabulary = policy.tokenizer.get_vocab()
     table = policy.model.get_input_embeddings().weight.detach()
-    mug_1, mug_2, pan_1 = (table[vocabulary[f"Ġ{kind}Ġ{n}"]] for kind, n in (("mug", 1), ("mug", 2), ("pan", 1)))
-    one = mug_1 - table[vocabulary["Ġmug"]]
-    assert one.abs().max() > 0
-    # " pan" is no word of its own, and " 1" neither: pan 1 = pan + 1 with a 1 that it shares with mug 1.
-    assert not (mug_2 - table[vocabulary["Ġmug"]]).allclose(one)
-    other = load_policy(build_tiny(tmp_path / "again", [*texts, "pan"] * 5, COMPOUND))
-    vocabulary, table = other.tokenizer.get_vocab(), other.model.get_input_embeddings().weight.detach()
-    ones = [table[vocabulary[f"Ġ{kind}Ġ1"]] - table[vocabulary[f"Ġ{kind}"]] for kind in ("mug", "pan")]
-    assert ones[0].allclose(ones[1], atol=1e-6)
+    # mug 1 − mug = pan 1 − pan = the vector of 1, which is no word of its own here; mug 2 − mug is another one.
+    of = {word: table[vocabulary["Ġ" + word.replace(" ", "Ġ")]] for word in ("mug", "pan", "mug 1", "pan 1", "mug 2")}
+    one = of["mug 1"] - of["mug"]
+    assert one.allclose(of["pan 1"] - of["pan"], atol=1e-6)
+    assert not one.allclose(of["mug 2"] - of["mug"], atol=1e-3)
