@@ -89,7 +89,7 @@ class Sft:
     def run(self, console: Console, make_envs: MakeEnvs) -> int:
         """Collect demonstrations, imitate them, save the model."""
         from trainers.metrics import RunLog
-        from trainers.sft import SftConfig, clone
+        from trainers.sft import Cloner, SftConfig
 
         config: SftConfig = self.config
         if not config.env.id or not config.model.path:
@@ -98,18 +98,33 @@ class Sft:
         directory = Path(config.output_dir)
         if (directory / "model").exists():
             raise BadOptionError(f"{str(directory)!r} holds a model already: name another --output-dir.")
-        require_output_dir(directory, fresh=True)
+        checkpoints = directory / "checkpoints"
+        require_output_dir(directory, fresh=not checkpoints.is_dir())
         be_quiet()
         env = make_envs(config.env)
         policy = load_policy(config.model, trained=True)
-        log = RunLog(directory)
-
-        def tell(epoch: int, metrics: dict[str, float]) -> None:
-            log.log(epoch, {f"sft/{name}": value for name, value in metrics.items()})
-            console.print(f"pass {epoch + 1} of {config.epochs}: {metrics['loss']:.4f} nats a token", highlight=False)
-
         split = config.env.split or str(env.envs[0].unwrapped.split)
-        shown = clone(policy.model, policy.codec, policy.context_limit, env.slots, split, config, tell)
+        cloner = Cloner(
+            policy.model,
+            policy.tokenizer,
+            policy.codec,
+            policy.context_limit,
+            env.slots,
+            split,
+            config,
+            directory=checkpoints,
+        )
+        if cloner.round:
+            console.print(f"goes on after round {cloner.round} of {config.rounds}", highlight=False)
+        passes = config.rounds * config.epochs
+        log = RunLog(directory, start=cloner.round * config.epochs)
+
+        def tell(round_: int, epoch: int, metrics: dict[str, float]) -> None:
+            number = round_ * config.epochs + epoch
+            log.log(number, {f"sft/{name}": value for name, value in metrics.items()})
+            console.print(f"pass {number + 1} of {passes}: {metrics['loss']:.4f} nats a token", highlight=False)
+
+        shown = cloner.run(tell)
         partial = directory / ".model"
         policy.model.save_pretrained(str(partial))
         policy.tokenizer.save_pretrained(str(partial))

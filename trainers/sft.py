@@ -3,18 +3,25 @@
 Demonstrations are played through the same rollout as everything else, so the model sees in them what it will see when
 it plays. An expert that never errs teaches nothing about getting out of an error: `slips` makes the demonstrator say,
 now and then, something it said before, and go on from there. Such a turn is seen but not imitated.
+
+The loop goes in rounds: play demonstrations of tasks that were not shown yet, learn from them, save. Where the expert
+costs little, many rounds of one pass each are better than many passes over the same episodes, which a model learns by
+heart.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from agent_gym import SlotEnv
 from agent_gym.errors import BadOptionError
+from trainers.checkpoint import State, load_latest, load_weights, save
 from trainers.config import EnvConfig, EvaluationConfig, ModelConfig
 from trainers.learner import Learner
 from trainers.losses.ppo import PpoLoss
@@ -44,9 +51,11 @@ class SftConfig:
     learner: LearnerSettings = field(default_factory=lambda: LearnerSettings(learning_rate=1e-5, schedule="cosine"))
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     episodes: int = 500
-    """Demonstrations; those that do not solve their task are left out."""
+    """Demonstrations in a round; those that do not solve their task are left out."""
+    rounds: int = 1
+    """Times that new demonstrations are played, each of another task, and learnt from."""
     epochs: int = 3
-    """Passes over them."""
+    """Passes over a round's demonstrations."""
     batch_size: int = 8
     """Samples per step of the weights: episodes in a conversation, turns in step context."""
     slips: float = 0.0
@@ -62,9 +71,9 @@ class SftConfig:
         Raises:
             BadOptionError: If a number is out of range.
         """
-        for name, value in (("episodes", self.episodes), ("epochs", self.epochs), ("batch_size", self.batch_size)):
-            if value < 1:
-                raise BadOptionError(f"{name} must be 1 or more, got {value}.")
+        for name in ("episodes", "rounds", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise BadOptionError(f"{name} must be 1 or more, got {getattr(self, name)}.")
         if not 0 <= self.slips < 1:
             raise BadOptionError(f"slips must be a probability below 1, got {self.slips}.")
 
@@ -111,75 +120,162 @@ class Demonstrator(ExpertPolicy):
 
 
 def demonstrate(
-    demonstrator: Demonstrator, env: SlotEnv, split: str, episodes: int, *, context: Context, seed: int
+    demonstrator: Demonstrator, env: SlotEnv, tasks: Sequence[str], *, context: Context, seed: int
 ) -> list[Group]:
-    """Play tasks of a split, each once, and return those that were solved.
+    """Play each task once, and return those that were solved.
 
     Raises:
         BadOptionError: If not one was solved.
     """
-    tasks = TaskOrder(env.tasks(split), stream(seed, 1) % 2**31).take(0, episodes)
-    groups, _ = play(demonstrator, env, tasks, group_size=1, sampling=Sampling(), context=context, seed=stream(seed, 2))
+    groups, _ = play(demonstrator, env, tasks, group_size=1, sampling=Sampling(), context=context, seed=seed)
     solved = [group for group in groups if group.episodes[0].success]
     if not solved:
         errors = [group.episodes[0].error for group in groups if group.episodes[0].error]
         raise BadOptionError(
-            f"expected demonstrations that solve their task, got none out of {episodes}"
+            f"expected demonstrations that solve their task, got none out of {len(tasks)}"
             + (f"; the first error was {errors[0]}" if errors else "")
         )
     return solved
 
 
-def imitate(
-    model: nn.Module,
-    samples: Sequence[Sample],
-    settings: LearnerSettings,
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-) -> None:
-    """Raise the likelihood of demonstrated answers, in place; `on_epoch` gets number and metrics of each pass."""
-    settings = replace(settings, epochs=1, minibatches=math.ceil(len(samples) / batch_size))
-    learner = Learner(model, settings, PpoLoss(kl_weight=0.0), total_updates=epochs, seed=seed)
-    for epoch in range(epochs):
-        metrics = learner.supervised(samples)
-        if on_epoch is not None:
-            on_epoch(epoch, metrics)
+_AT_ONCE = 500
+"""Episodes that are held as such before they become tokens, which take far less memory."""
 
 
-def clone(
-    model: nn.Module,
-    codec: Codec,
-    context_limit: int,
-    env: SlotEnv,
-    split: str,
-    config: SftConfig,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-) -> int:
-    """Collect demonstrations and imitate them; returns how many there were.
+class Cloner:
+    """Lets a model imitate an environment's expert, round by round.
 
-    Raises:
-        BadOptionError: If the expert solves no task.
+    Args:
+        model: Learns, in place.
+        tokenizer: Saved with the model, or None.
+        codec: The model's.
+        context_limit: Most tokens of a demonstration; longer ones are left out.
+        env: Environments with an expert, in this process.
+        split: Tasks to demonstrate.
+        config: Everything else.
+        directory: Where a checkpoint is written after each round, and looked for at the start; None for no checkpoints.
     """
-    form = ANSWER_FORMS[str(config.env.settings.get("action_format", "tags"))]
-    demonstrator = Demonstrator(codec, form=form, slips=config.slips)
-    groups = demonstrate(demonstrator, env, split, config.episodes, context=config.env.context, seed=config.seed)
-    samples = build_samples(groups, [demonstrator.weights(group) for group in groups], config.env.context)
-    fitting = [sample for sample in samples if len(sample) <= context_limit]
-    if not fitting:
-        raise BadOptionError(
-            f"expected demonstrations within the model's context of {context_limit} tokens, got none below "
-            f"{min(map(len, samples))}: use a model with a longer context, or context 'step'."
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        codec: Codec,
+        context_limit: int,
+        env: SlotEnv,
+        split: str,
+        config: SftConfig,
+        *,
+        directory: Path | None = None,
+    ) -> None:
+        self.config, self.model, self.tokenizer, self.directory = config, model, tokenizer, directory
+        self._codec, self._context_limit, self._env = codec, context_limit, env
+        self._order = TaskOrder(env.tasks(split), stream(config.seed, 1) % 2**31)
+        self.round = 0
+        self.shown = 0
+        self._learner: Learner | None = None
+        if directory is not None:
+            self._resume(directory)
+
+    def run(self, on_epoch: Callable[[int, int, dict[str, float]], None] | None = None) -> int:
+        """Imitate, and return how many demonstrations there were.
+
+        Args:
+            on_epoch: Is told the round, the pass over its demonstrations, and the learner's metrics.
+
+        Raises:
+            BadOptionError: If the expert solves no task, or no demonstration fits into the context.
+        """
+        while self.round < self.config.rounds:
+            samples = self._samples()
+            if self._learner is None:
+                self._learner = self._make_learner(math.ceil(len(samples) / self.config.batch_size))
+            for epoch in range(self.config.epochs):
+                metrics = self._learner.supervised(samples)
+                if on_epoch is not None:
+                    on_epoch(self.round, epoch, metrics)
+            self.round += 1
+            self._save(self._learner)
+        return self.shown
+
+    def _samples(self) -> list[Sample]:
+        """Demonstrations of this round as tokens."""
+        config = self.config
+        tasks = self._order.take(self.round * config.episodes, config.episodes)
+        form = ANSWER_FORMS[str(config.env.settings.get("action_format", "tags"))]
+        samples: list[Sample] = []
+        shortest = 1 << 62
+        for first in range(0, len(tasks), _AT_ONCE):
+            demonstrator = Demonstrator(self._codec, form=form, slips=config.slips)
+            groups = demonstrate(
+                demonstrator,
+                self._env,
+                tasks[first : first + _AT_ONCE],
+                context=config.env.context,
+                seed=stream(config.seed, 2, self.round, first),
+            )
+            self.shown += len(groups)
+            weights = [demonstrator.weights(group) for group in groups]
+            new = build_samples(groups, weights, config.env.context, first_group=first)
+            shortest = min(shortest, *map(len, new))
+            samples += [sample for sample in new if len(sample) <= self._context_limit]
+        if not samples:
+            raise BadOptionError(
+                f"expected demonstrations within the model's context of {self._context_limit} tokens, got none below "
+                f"{shortest}: use a model with a longer context, or context 'step'."
+            )
+        return samples
+
+    def _make_learner(self, minibatches: int) -> Learner:
+        settings = replace(self.config.learner, epochs=1, minibatches=minibatches)
+        return Learner(
+            self.model,
+            settings,
+            PpoLoss(kl_weight=0.0),
+            total_updates=self.config.rounds * self.config.epochs,
+            seed=self.config.seed,
         )
-    imitate(
-        model,
-        fitting,
-        config.learner,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        on_epoch=on_epoch,
-    )
-    return len(groups)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for an interrupted imitation to go on, as JSON has it."""
+        config = asdict(self.config)
+        del config["output_dir"], config["evaluation"]
+        found: dict[str, Any] = json.loads(json.dumps(config))
+        return found
+
+    def _save(self, learner: Learner) -> None:
+        if self.directory is None:
+            return
+        state = learner.state()
+        values = {
+            "learner": state.values,
+            "minibatches": learner.settings.minibatches,
+            "round": self.round,
+            "shown": self.shown,
+            "config": self._fingerprint(),
+        }
+        save(
+            self.directory,
+            self.round,
+            State(tensors=state.tensors, values=values),
+            model=self.model,
+            tokenizer=self.tokenizer,
+            keep=1,
+        )
+
+    def _resume(self, directory: Path) -> None:
+        checkpoint = load_latest(directory)
+        if checkpoint is None:
+            return
+        values = checkpoint.state.values
+        now = self._fingerprint()
+        changed = sorted(name for name in now if now[name] != values["config"].get(name))
+        if changed:
+            raise BadOptionError(
+                f"{str(directory.parent)!r} holds an imitation that was begun with other settings "
+                f"({', '.join(changed)}): repeat the same command to go on, or name another output directory."
+            )
+        load_weights(self.model, checkpoint.path)
+        self._learner = self._make_learner(values["minibatches"])
+        self._learner.load_state(State(tensors=checkpoint.state.tensors, values=values["learner"]))
+        self.round, self.shown = values["round"], values["shown"]

@@ -22,7 +22,7 @@ def test_no_such_recipe():
 
 
 def test_alfworld_tiny_makes_its_model_once(tmp_path, monkeypatch):
-    small = dataclasses.replace(alfworld_tiny.SFT, episodes=4, epochs=1)
+    small = dataclasses.replace(alfworld_tiny.SFT, episodes=4, rounds=2)
     monkeypatch.setattr(alfworld_tiny, "SFT", small)
     monkeypatch.setattr(alfworld_tiny, "VOCABULARY_EPISODES", 3)
     monkeypatch.setattr(alfworld_tiny, "TINY", TinySettings(hidden_size=32, layers=1, heads=2, vocabulary=400))
@@ -31,7 +31,7 @@ def test_alfworld_tiny_makes_its_model_once(tmp_path, monkeypatch):
     told: list[str] = []
     ready = alfworld_tiny.prepare(config, env, tmp_path, told.append)
     load_model(ready.model.path)
-    assert "imitation 1 of 1" in told[-1]
+    assert "imitation 2 of 2" in told[-1]
     again: list[str] = []
     assert alfworld_tiny.prepare(config, env, tmp_path, again.append) == ready
     assert not again

@@ -25,7 +25,8 @@ from trainers.policies.load import load_model
 from trainers.policies.scripted import ByteCodec
 from trainers.policies.tiny import TinySettings, build_tiny
 from trainers.settings import LearnerSettings
-from trainers.sft import Demonstrator, SftConfig, clone, demonstrate
+from trainers.sft import Cloner, Demonstrator, SftConfig, demonstrate
+from trainers.tasks import TaskOrder
 
 CONFIG = TrainConfig(
     env=EnvConfig(
@@ -47,15 +48,30 @@ CONFIG = TrainConfig(
     output_dir="runs/alfworld-tiny",
 )
 
-TINY = TinySettings(hidden_size=128, layers=2, heads=4, vocabulary=1000)
-VOCABULARY_EPISODES = 50
+TINY = TinySettings(
+    hidden_size=128,
+    layers=3,
+    heads=4,
+    vocabulary=4000,
+    # "mug 2" is one word; articles, commas, the greeting and the numbers of places say nothing.
+    words=r" ?[a-z]+ \d+| ?[a-z/]+| ?\d+| ?[^\sa-z\d]+|\s+",
+    drop=(r"-= [^=]*=-\s*", r"you arrive at loc \d+\.\s*", r",|\b(an?|the) "),
+    short_template=True,
+)
+VOCABULARY_EPISODES = 400
 """Expert episodes that the tokenizer is trained on."""
 SFT = SftConfig(
     learner=LearnerSettings(
-        learning_rate=3e-3, schedule="linear", warmup_steps=30, weight_decay=0.01, betas=(0.9, 0.98)
+        optimiser="muon",
+        learning_rate=5e-3,
+        schedule="linear",
+        warmup_steps=50,
+        betas=(0.9, 0.98),
+        precision="bfloat16",
     ),
     episodes=1000,
-    epochs=16,
+    rounds=12,
+    epochs=1,
     batch_size=8,
     slips=0.15,
 )
@@ -85,8 +101,7 @@ def make_warm_start(
     texts = demonstrate(
         Demonstrator(ByteCodec(), form="{command}"),
         env.slots,
-        config.env.split,
-        VOCABULARY_EPISODES,
+        TaskOrder(env.slots.tasks(config.env.split), config.seed).take(0, VOCABULARY_EPISODES),
         context=config.env.context,
         seed=config.seed,
     )
@@ -100,20 +115,25 @@ def make_warm_start(
     model, tokenizer = load_model(fresh)
     policy = HfPolicy(model, tokenizer)
     weights = sum(parameter.numel() for parameter in model.parameters())
-    say(f"Made a model of {weights:,} weights with {len(tokenizer)} words; it imitates {sft.episodes} episodes.")
+    say(
+        f"Made a model of {weights:,} weights with {len(tokenizer)} words; it imitates {sft.rounds} times "
+        f"{sft.episodes} episodes."
+    )
 
-    def tell(epoch: int, metrics: dict[str, float]) -> None:
-        say(f"imitation {epoch + 1} of {sft.epochs}: {metrics['loss']:.3f} nats a token")
+    def tell(round_: int, _: int, metrics: dict[str, float]) -> None:
+        say(f"imitation {round_ + 1} of {sft.rounds}: {metrics['loss']:.3f} nats a token")
 
-    clone(
+    cloner = Cloner(
         model,
+        tokenizer,
         policy.codec,
         policy.context_limit,
         env.slots,
         config.env.split,
         replace(sft, env=config.env, seed=config.seed),
-        tell,
+        directory=directory.with_name(directory.name + "_checkpoints"),
     )
+    cloner.run(tell)
     partial = directory.with_name(directory.name + "_partial")
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
