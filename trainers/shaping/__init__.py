@@ -17,8 +17,11 @@ so that a shaper sees rewards in the units that are learned from, and a penalty 
 
 from trainers.shaping.base import FittedShaper, Shaper, ShaperChain, ShaperState, Startable
 from trainers.shaping.calm import Calm
+from trainers.shaping.intent import IntentReward
 from trainers.shaping.invalid import PenaliseInvalid
+from trainers.shaping.ircoco import Ircoco
 from trainers.shaping.lare import Lare
+from trainers.shaping.ltl import LtlProgress
 from trainers.shaping.overlong import OverlongPenalty
 from trainers.shaping.potential import PotentialShaping
 from trainers.shaping.renorm import Renorm
@@ -28,7 +31,10 @@ from trainers.shaping.spa import Spa
 __all__ = [
     "Calm",
     "FittedShaper",
+    "IntentReward",
+    "Ircoco",
     "Lare",
+    "LtlProgress",
     "OverlongPenalty",
     "PenaliseInvalid",
     "PotentialShaping",
