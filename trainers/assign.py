@@ -1,4 +1,4 @@
-"""From a group as it was played to a group with advantages: shapers, then the estimator, on episodes that count."""
+"""From groups as they were played to groups with advantages: shapers, then the estimator, on episodes that count."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.credit import CreditEstimator, Gigpo
+from trainers.credit import CreditEstimator, TokenCredit, credit_parts, token_batch
 from trainers.credit.anchors import anchor_states
+from trainers.samples import Context, Sample, build_samples
 from trainers.types import Group
 
 Floats = NDArray[np.float64]
 Shaper = Callable[[Group], Group]
+Logprobs = Callable[[Sequence[Sample]], Sequence[Floats]]
+"""Gives the log-probabilities of each sample's action tokens, shape (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,44 +24,105 @@ class Credited:
     played: Group
     """The group as it was played, failed episodes and unshaped rewards included."""
     group: Group
-    """What credit was assigned in: shaped rewards, without the episodes that failed."""
+    """What is learnt from: shaped rewards, without the episodes that failed or only served for comparison."""
     members: tuple[int, ...]
     """Where each episode of `group` stands in `played`."""
     anchors: NDArray[np.intp]
     """Number of the state that each turn was taken in, over all turns of `group`: shape (turns of the group,)."""
     advantages: list[Floats]
+    """Of each turn; where tokens have their own, their mean."""
     episode_part: list[Floats]
     """What comes from comparing episodes; with `step_part` it adds up to `advantages`."""
     step_part: list[Floats]
     """What comes from comparing turns in the same state; zero for an estimator that does not."""
+    token_advantages: list[list[Floats]] | None = None
+    """Of each token, an array of shape (tokens,) per turn; none where all tokens of a turn share its advantage."""
 
     @property
     def silent(self) -> bool:
         """Whether every advantage is zero, so that nothing is learnt."""
+        if self.token_advantages is not None:
+            return not any(np.any(turn) for episode in self.token_advantages for turn in episode)
         return not any(np.any(one) for one in self.advantages)
 
+    @property
+    def learnt(self) -> Sequence[Floats | list[Floats]]:
+        """The advantages as `build_samples` takes them."""
+        return self.advantages if self.token_advantages is None else self.token_advantages
 
-def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shaper] = ()) -> Credited:
-    """Shape a group's rewards and assign credit in it.
+
+def assign_batch(
+    credit: CreditEstimator | TokenCredit,
+    played: Sequence[Group],
+    shapers: Sequence[Shaper] = (),
+    *,
+    context: Context = "step",
+    reference_logprobs: Logprobs | None = None,
+) -> list[Credited]:
+    """Shape the rewards of a batch of groups and assign credit in them.
 
     An episode that failed says nothing about the policy, since the error was the environment's: it neither gets credit
     nor counts in the group's statistics. One that was cut off by a limit does both.
+
+    Args:
+        credit: The estimator, of either kind.
+        played: All groups of the batch.
+        shapers: Change the rewards, one after the other.
+        context: How turns become the samples that `reference_logprobs` is asked for.
+        reference_logprobs: Log-probabilities under a reference model, for an estimator that needs them.
     """
+    if not isinstance(credit, TokenCredit):
+        return [assign_credit(credit, group, shapers) for group in played]
+    prepared = [_prepare(group, shapers) for group in played]
+    groups = [group for group, _ in prepared]
+    reference = None
+    if getattr(credit, "needs_reference", False) and reference_logprobs is not None:
+        found = reference_logprobs(build_samples(groups, None, context))
+        reference = np.concatenate([np.zeros(0), *found])
+    batch = token_batch(groups, reference_logprobs=reference)
+    by_turn = batch.per_turn(credit.assign(batch).advantages_n)
+    result = []
+    for before, (group, members), tokens in zip(played, prepared, by_turn, strict=True):
+        means = [np.array([turn.mean() if len(turn) else 0.0 for turn in episode]) for episode in tokens]
+        result.append(
+            Credited(
+                played=before,
+                group=group,
+                members=members,
+                anchors=anchor_states(group),
+                advantages=means,
+                episode_part=means,
+                step_part=[np.zeros_like(one) for one in means],
+                token_advantages=tokens,
+            )
+        )
+    return result
+
+
+def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shaper] = ()) -> Credited:
+    """The same for one group, with an estimator that needs no more."""
+    group, members = _prepare(played, shapers)
+    parts = credit_parts(credit, group)
+    kept = [place for place, episode in enumerate(group.episodes) if not episode.baseline]
+    owner = np.repeat(np.arange(len(group.episodes)), [len(episode.turns) for episode in group.episodes])
+    episode_part, step_part = ([part[place] for place in kept] for part in (parts.episode, parts.step))
+    return Credited(
+        played=played,
+        group=replace(group, episodes=tuple(group.episodes[place] for place in kept)),
+        members=tuple(members[place] for place in kept),
+        anchors=parts.anchors[np.isin(owner, kept)],
+        advantages=[a_episode + a_step for a_episode, a_step in zip(episode_part, step_part, strict=True)],
+        episode_part=episode_part,
+        step_part=step_part,
+    )
+
+
+def _prepare(played: Group, shapers: Sequence[Shaper]) -> tuple[Group, tuple[int, ...]]:
+    """The episodes that count, with shaped rewards, and where they stand in what was played."""
     members = tuple(number for number, episode in enumerate(played.episodes) if episode.status != "failed")
+    if any(episode.baseline and episode.status == "failed" for episode in played.episodes):
+        members = ()  # what they would have been compared with is missing
     group = replace(played, episodes=tuple(played.episodes[number] for number in members))
     for shaper in shapers:
         group = shaper(group)
-    advantages = credit(group)
-    if isinstance(credit, Gigpo):
-        step_part = [credit.step_weight * part for part in credit.step_advantages(group)]
-    else:
-        step_part = [np.zeros_like(one) for one in advantages]
-    return Credited(
-        played=played,
-        group=group,
-        members=members,
-        anchors=anchor_states(group, credit.similarity if isinstance(credit, Gigpo) else None),
-        advantages=advantages,
-        episode_part=[whole - step for whole, step in zip(advantages, step_part, strict=True)],
-        step_part=step_part,
-    )
+    return group, members

@@ -8,6 +8,7 @@ other defaults, as its paper has. TOML has no null: `"none"` stands for it.
 
 import dataclasses
 import json
+import re
 import tomllib
 import types
 import typing
@@ -19,7 +20,20 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import tyro
 
 from agent_gym.errors import BadOptionError, did_you_mean
-from trainers.credit import Gigpo, Grpo
+from trainers.credit import (
+    DrGrpo,
+    Gigpo,
+    Grpo,
+    GrpoPassK,
+    Hgpo,
+    Opo,
+    ReinforcePlusPlus,
+    Remax,
+    Rloo,
+    Tempo,
+    TempoTurns,
+    smallest_group,
+)
 from trainers.losses.cispo import CispoLoss
 from trainers.losses.gspo import GspoLoss
 from trainers.losses.ppo import PpoLoss
@@ -27,15 +41,19 @@ from trainers.losses.reinforce import ReinforceLoss
 from trainers.samples import Context
 from trainers.settings import LearnerSettings
 
-Credit = Gigpo | Grpo
-METHODS: dict[str, type[Credit]] = {"gigpo": Gigpo, "grpo": Grpo}
-"""Credit estimators by the name that files and the command line know them under."""
-
+Credit = Gigpo | Grpo | DrGrpo | Rloo | ReinforcePlusPlus | Opo | Remax | GrpoPassK | Hgpo | Tempo | TempoTurns
 Loss = PpoLoss | GspoLoss | CispoLoss | ReinforceLoss
-LOSSES: dict[str, type[Loss]] = {"ppo": PpoLoss, "gspo": GspoLoss, "cispo": CispoLoss, "reinforce": ReinforceLoss}
-"""Losses, likewise."""
 
-CHOICES: dict[str, Mapping[str, type[Any]]] = {"credit": METHODS, "loss": LOSSES}
+
+def _by_name(union: Any, ending: str = "") -> dict[str, type[Any]]:
+    """The classes of a union by the name that files and the command line know them under: `DrGrpo` is `dr-grpo`."""
+    return {
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__.removesuffix(ending)).lower(): kind
+        for kind in get_args(union)
+    }
+
+
+CHOICES: dict[str, Mapping[str, type[Any]]] = {"credit": _by_name(Credit), "loss": _by_name(Loss, "Loss")}
 """Fields of a configuration that are one of several kinds."""
 
 Report = Literal["tensorboard", "wandb", "trackio"]
@@ -207,7 +225,7 @@ class TrainConfig:
                 f"rollout.temperature must be above 0, got {self.rollout.temperature}: greedy episodes of one task "
                 "are all the same, and a group of them teaches nothing."
             )
-        if self.rollout.group_size == 1 and self.credit.singletons == "zero":
+        if self.rollout.group_size < smallest_group(self.credit):
             raise BadOptionError(
                 "rollout.group_size must be 2 or more: a group of one has nothing to compare its episode with, and "
                 "every advantage would be zero."

@@ -40,7 +40,7 @@ def rollout_metrics(groups: Sequence[Group], stats: RolloutStats, prefix: str = 
     Rates are out of episodes, those of invalid answers out of turns. Without an episode that did not fail they are left
     out.
     """
-    everyone = [episode for group in groups for episode in group.episodes]
+    everyone = [episode for group in groups for episode in group.episodes if not episode.baseline]
     episodes = [episode for episode in everyone if episode.status != "failed"]
     turns = [turn for episode in episodes for turn in episode.turns]
     metrics: dict[str, float] = {

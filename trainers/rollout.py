@@ -78,6 +78,7 @@ def play(
     seed: int,
     first_group: int = 0,
     max_turns: int | None = None,
+    baseline: bool = False,
     on_episode: Callable[[str, int, Episode], None] | None = None,
 ) -> tuple[list[Group], RolloutStats]:
     """Play `group_size` episodes of each task.
@@ -92,6 +93,7 @@ def play(
         seed: Of everything drawn; the same seed gives the same episodes.
         first_group: Number of the first group in the random streams, for a caller that plays a part of all groups.
         max_turns: Limit on an episode's turns beside the environment's own.
+        baseline: Play one more episode of each task greedily, as the last of its group, marked as baseline.
         on_episode: Called with task, member and episode whenever one ends.
 
     Returns:
@@ -103,13 +105,14 @@ def play(
     if group_size < 1:
         raise BadOptionError(f"group_size must be 1 or more, got {group_size}.")
     table = _Table(policy, env, context, sampling, seed, first_group, max_turns)
-    queue = deque((group, member) for group in range(len(tasks)) for member in range(group_size))
+    members = range(group_size + baseline)
+    queue = deque((group, member) for group in range(len(tasks)) for member in members)
     ended: dict[tuple[int, int], Episode] = {}
     try:
         while queue or table.live:
             while queue and table.free:
                 group, member = queue.popleft()
-                table.start(group, member, tasks[group])
+                table.start(group, member, tasks[group], greedy=member == group_size)
             table.play_turn()
             for seat in table.clear():
                 ended[seat.group, seat.member] = seat.episode()
@@ -118,8 +121,7 @@ def play(
     finally:
         table.leave()
     groups = [
-        Group(task=task, episodes=tuple(ended[group, member] for member in range(group_size)))
-        for group, task in enumerate(tasks)
+        Group(task=task, episodes=tuple(ended[group, member] for member in members)) for group, task in enumerate(tasks)
     ]
     return groups, table.stats(ended.values())
 
@@ -134,6 +136,7 @@ class _Seat:
     task: str
     seed: int
     session: int | None
+    greedy: bool
     frame: Frame | None = None
     turns: list[Turn] = field(default_factory=list)
     status: Status | None = None
@@ -150,6 +153,7 @@ class _Seat:
             seed=self.seed,
             kind=self.kind,
             error=self.error,
+            baseline=self.greedy,
         )
 
 
@@ -174,13 +178,15 @@ class _Table:
         self._sampled = self._read = self._cut = 0
         self._generation_s = self._environment_s = 0.0
 
-    def start(self, group: int, member: int, task: str) -> None:
+    def start(self, group: int, member: int, task: str, *, greedy: bool) -> None:
         """Seat the next episode; all members of a group start with the same seed."""
         seed = stream(self.seed, self.first_group + group) % 2**31
         session = None
         if self.context == "conversation":
             session, self._sessions = self._sessions, self._sessions + 1
-        seat = _Seat(slot=self.free.pop(), group=group, member=member, task=task, seed=seed, session=session)
+        seat = _Seat(
+            slot=self.free.pop(), group=group, member=member, task=task, seed=seed, session=session, greedy=greedy
+        )
         self.live.append(seat)
         began = time.perf_counter()
         self._take(seat, _guarded(self.env.start, [seat.slot], [task], [seed]))
@@ -242,7 +248,8 @@ class _Table:
         if self.policy.needs_expert:
             frame = frame._replace(info=frame.info | {EXPERT_ACTION: expert_action(self.env, seat.slot)})
         number = stream(self.seed, self.first_group + seat.group, seat.member, len(seat.turns))
-        return Request(prompt_ids=ids, sampling=self.sampling, seed=number, session=seat.session, frame=frame)
+        sampling = replace(self.sampling, temperature=0.0) if seat.greedy else self.sampling
+        return Request(prompt_ids=ids, sampling=sampling, seed=number, session=seat.session, frame=frame)
 
     def _step(self, seats: Sequence[_Seat], completions: Sequence[Completion], answers: Sequence[str]) -> None:
         for seat, completion, answer in zip(seats, completions, answers, strict=True):

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from trainers.types import Episode, Group, Turn
 
 Context = Literal["step", "conversation"]
+Advantages = NDArray[np.float64] | Sequence[NDArray[np.float64]]
+"""Of an episode: of its turns, or of the tokens of each turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ class Sample:
 
 def build_samples(
     groups: Sequence[Group],
-    advantages: Sequence[Sequence[NDArray[np.float64]]] | None,
+    advantages: Sequence[Sequence[Advantages]] | None,
     context: Context,
     *,
     first_group: int = 0,
@@ -63,8 +65,9 @@ def build_samples(
 
     Args:
         groups: What was played, in any state: episodes without turns give no sample, neither do turns without tokens.
-        advantages: For each group one array per episode, of shape (turns,), as credit estimators return them. None
-            stands for demonstrations: every token counts 1.
+        advantages: For each group one array per episode, of shape (turns,), as credit estimators return them; or, where
+            tokens have their own, a list per episode with one array of shape (tokens,) per turn. None stands for
+            demonstrations: every token counts 1.
         context: "step" for a sample per turn, "conversation" for a sample per episode.
         first_group: Number of the first group, for ranks that each hold a part of the batch.
 
@@ -100,18 +103,28 @@ def build_samples(
     return samples
 
 
-def _check_advantages(episode: Episode, advantages_t: NDArray[np.float64], name: str) -> None:
-    if np.shape(advantages_t) != (len(episode.turns),):
-        raise ValueError(
-            f"expected one advantage per turn of {name}, got shape {np.shape(advantages_t)} for {len(episode.turns)} "
-            "turns"
-        )
-    if not np.isfinite(advantages_t).all():
-        raise ValueError(f"expected finite advantages for {name}, got {np.asarray(advantages_t).tolist()}")
+def _check_advantages(episode: Episode, advantages_t: Advantages, name: str) -> None:
+    if isinstance(advantages_t, np.ndarray):
+        if advantages_t.shape != (len(episode.turns),):
+            raise ValueError(
+                f"expected one advantage per turn of {name}, got shape {advantages_t.shape} for {len(episode.turns)} "
+                "turns"
+            )
+        finite = bool(np.isfinite(advantages_t).all())
+    else:
+        tokens = [len(turn.completion.token_ids) for turn in episode.turns]
+        if [np.shape(one) for one in advantages_t] != [(count,) for count in tokens]:
+            raise ValueError(
+                f"expected one advantage per token of {name}, got shapes {[np.shape(one) for one in advantages_t]} for "
+                f"turns of {tokens} tokens"
+            )
+        finite = all(np.isfinite(one).all() for one in advantages_t)
+    if not finite:
+        raise ValueError(f"expected finite advantages for {name}, got {[np.asarray(a).tolist() for a in advantages_t]}")
 
 
 def _lay_out(
-    turns: Sequence[Turn], advantages: NDArray[np.float64], origin: tuple[int, int], first_turn: int, name: str
+    turns: Sequence[Turn], advantages: Advantages, origin: tuple[int, int], first_turn: int, name: str
 ) -> list[Sample]:
     """One sample of the turns laid end to end, or none if nothing was sampled; what follows the last answer is cut."""
     while turns and not turns[-1].completion.token_ids:
@@ -132,7 +145,8 @@ def _lay_out(
         ids += (*prompt, *answer)
         mask += [False] * len(prompt) + [True] * len(answer)
         logprobs += (*([0.0] * len(prompt)), *turn.completion.logprobs)
-        weights += [0.0] * len(prompt) + [float(advantage)] * len(answer)
+        weights += [0.0] * len(prompt)
+        weights += [float(advantage)] * len(answer) if np.ndim(advantage) == 0 else advantage.tolist()
     old_logprobs = np.array(logprobs, dtype=np.float32)
     if not np.isfinite(old_logprobs).all():
         raise ValueError(f"expected finite log-probabilities in {name}: a token of probability 0 cannot be learnt from")

@@ -25,7 +25,7 @@ from torch import nn
 
 from agent_gym import SlotEnv
 from agent_gym.errors import AgentGymError, BadOptionError
-from trainers.assign import Credited, Shaper, assign_credit
+from trainers.assign import Credited, Shaper, assign_batch
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.checkpoint import State, checkpoint_bytes, load_latest, load_weights, require_space, save
 from trainers.config import TrainConfig, to_toml
@@ -129,7 +129,7 @@ class Trainer:
                     if self._evaluation_is_due() and self._evaluate(interruption):
                         self._save(best=True)
                     groups, stats = self._play(interruption)
-                    credited = [assign_credit(self.config.credit, group, self.shapers) for group in groups]
+                    credited = assign_batch(self.config.credit, groups, self.shapers)
                     self._emit("on_rollout", credited=credited)
                     learnt = self._learn(credited)
                     self._log(credited, stats, learnt, time.perf_counter() - began)
@@ -175,10 +175,11 @@ class Trainer:
                 seed=stream(self.config.seed, self.state.iteration),
                 first_group=mine.start,
                 max_turns=settings.max_turns,
+                baseline=getattr(self.config.credit, "needs_baseline", False),
             ),
         )
         errors = [episode.error for group in groups for episode in group.episodes if episode.status == "failed"]
-        if len(errors) == len(groups) * settings.group_size:
+        if len(errors) == sum(len(group.episodes) for group in groups):
             raise AgentGymError(f"all episodes of iteration {self.state.iteration} failed, the first with: {errors[0]}")
         return groups, stats
 
@@ -187,7 +188,7 @@ class Trainer:
     def _learn(self, credited: Sequence[Credited]) -> dict[str, float]:
         """Turn credited episodes into samples, and move the weights; each rank learns from its share."""
         samples = build_samples(
-            [one.group for one in credited], [one.advantages for one in credited], self.config.env.context
+            [one.group for one in credited], [one.learnt for one in credited], self.config.env.context
         )
         # Dealt out by length, so that no rank gets all the long ones.
         samples.sort(key=lambda sample: (-len(sample), sample.key))

@@ -41,5 +41,5 @@ def small_config(output_dir: Path, **changes) -> TrainConfig:
         "output_dir": str(output_dir),
     }
     for name, value in changes.items():
-        table[name] = table[name] | value if isinstance(value, dict) else value
+        table[name] = table.get(name, {}) | value if isinstance(value, dict) else value
     return config_from_table(table)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from trainers.assign import assign_credit
-from trainers.credit import Gigpo, Grpo
+from trainers.assign import assign_batch, assign_credit
+from trainers.credit import Gigpo, Grpo, ReinforcePlusPlus, Remax, Tempo
 from trainers.metrics import credit_metrics, episode_lines
 from trainers.shaping import ScaleRewards
 from trainers.types import Completion, Episode, Group, Turn
@@ -70,3 +72,66 @@ def test_a_group_without_difference_is_silent():
     assert metrics["credit/silent_groups"] == 1
     assert "credit/step_to_episode" not in metrics
     assert credit_metrics([assign_credit(Grpo(), Group(task="t", episodes=()))]) == {}
+
+
+def test_a_greedy_episode_serves_for_comparison_only():
+    greedy = replace(episode("AC", 0.25), baseline=True)
+    [credited] = assign_batch(Remax(), [Group(task="t", episodes=(*THREE.episodes[:2], greedy))])
+    assert credited.members == (0, 1)
+    assert credited.group.episodes == THREE.episodes[:2]
+    assert [a.tolist() for a in credited.advantages] == [[0.75] * 3, [-0.25] * 2]
+    assert credited.anchors.tolist() == [0, 1, 2, 0, 1]
+    lines = episode_lines(0, [credited])
+    assert "advantage" in lines[1]["turns"][0]
+    assert "advantage" not in lines[2]["turns"][0]
+
+
+def test_without_its_greedy_episode_a_group_teaches_nothing():
+    broken = replace(episode("", 0.0, status="failed"), baseline=True)
+    [credited] = assign_batch(Remax(), [Group(task="t", episodes=(*THREE.episodes, broken))])
+    assert credited.members == ()
+    assert credited.silent
+
+
+def test_a_batch_is_whitened_as_one():
+    # Two groups of totals 1, 0, 1 and 0, 0, 0 with 3, 2, 4 turns each of two tokens, one episode of them failed.
+    failed = Group(task="u", episodes=(episode("AB", 0.0), episode("A", 5.0, status="failed")))
+    double = ScaleRewards(factor=2)
+    first, second = assign_batch(ReinforcePlusPlus(), [THREE, failed], [double])
+    # Tokens: 14 with a return of 2 and 4 + 4 with 0: mean 28/22, variance (14·(2 − 28/22)² + 8·(28/22)²)/21 = 0.969697
+    np.testing.assert_allclose(first.advantages[0], [(2 - 28 / 22) / 0.969697**0.5] * 3, atol=1e-5)
+    np.testing.assert_allclose(second.advantages[0], [(-28 / 22) / 0.969697**0.5] * 2, atol=1e-5)
+    assert (first.members, second.members) == ((0, 1, 2), (0,))
+    assert [one.shape for one in first.token_advantages[2]] == [(2,)] * 4
+    assert first.learnt is first.token_advantages
+    assert not second.silent
+
+
+def test_the_log_has_the_mean_over_the_tokens_of_a_turn():
+    def attempt(tokens, reward):
+        completion = Completion(prompt_ids=(1,), token_ids=tokens, logprobs=(0.0,) * len(tokens))
+        return Episode(turns=(Turn(completion=completion, state_key="s", reward=reward),))
+
+    # V = 0.5, and after the second token 1 or 0: advantages 0.5, 1 and −0.5, −1.
+    [credited] = assign_batch(
+        Tempo(normalise=False), [Group(task="t", episodes=(attempt((2, 3), 1), attempt((2, 4), 0)))]
+    )
+    assert [turn.tolist() for [turn] in credited.token_advantages] == [[0.5, 1.0], [-0.5, -1.0]]
+    assert [a.tolist() for a in credited.advantages] == [[0.75], [-0.75]]
+
+
+def test_a_reference_is_asked_for_the_tokens_of_the_batch():
+    asked = []
+
+    def reference(samples):
+        asked.extend(sample.key for sample in samples)
+        return [np.full(int(sample.action_mask.sum()), -1.0) for sample in samples]
+
+    groups = [THREE, Group(task="u", episodes=(episode("AB", 0.0),))]
+    [first, _] = assign_batch(ReinforcePlusPlus(kl_weight=0.1), groups, reference_logprobs=reference)
+    assert len(asked) == 9 + 2
+    # k1 = 0 − (−1) costs 0.1 a token: the first token of an episode pays for all that follow.
+    tokens = np.concatenate(first.token_advantages[1])
+    assert (np.diff(tokens) > 0).all()
+    assert not assign_batch(Grpo(), groups, reference_logprobs=reference)[1].token_advantages
+    assert len(asked) == 11

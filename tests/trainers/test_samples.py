@@ -34,6 +34,17 @@ def test_in_step_context_every_turn_is_a_sample():
     assert (first.key, second.key) == ((0, 0, 0), (0, 0, 1))
 
 
+def test_tokens_may_have_advantages_of_their_own():
+    tokens = [[[np.array([2.0, 3.0]), np.array([-1.0])]]]
+    (sample,) = build_samples([TWO_TURNS], tokens, "conversation")
+    assert sample.advantages.tolist() == [0, 0, 2, 3, 0, -1]
+    assert [one.advantages.tolist() for one in build_samples([TWO_TURNS], tokens, "step")] == [[0, 0, 2, 3], [0, -1]]
+    with pytest.raises(ValueError, match=r"one advantage per token of episode 0 of task 'toy/7', got .* of \[2, 1\]"):
+        build_samples([TWO_TURNS], [[[np.array([2.0]), np.array([-1.0])]]], "step")
+    with pytest.raises(ValueError, match="expected finite advantages for episode 0"):
+        build_samples([TWO_TURNS], [[[np.array([2.0, np.nan]), np.array([-1.0])]]], "step")
+
+
 def test_in_conversation_context_an_episode_is_a_sample():
     (sample,) = build_samples([TWO_TURNS], ADVANTAGES, "conversation", first_group=3)
     assert sample.ids.tolist() == [1, 2, 3, 4, 5, 6]

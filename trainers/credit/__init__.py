@@ -25,7 +25,7 @@ from trainers.credit.hgpo import Hgpo
 from trainers.credit.macro import MacroGae
 from trainers.credit.opo import Opo
 from trainers.credit.reinforce_pp import ReinforcePlusPlus
-from trainers.credit.remax import ReMax
+from trainers.credit.remax import Remax
 from trainers.credit.rloo import Rloo
 from trainers.credit.tempo import Tempo, TempoTurns
 from trainers.credit.tokens import TokenAdvantages, TokenBatch, token_batch
@@ -43,8 +43,8 @@ __all__ = [
     "MacroGae",
     "Opo",
     "PartedCredit",
-    "ReMax",
     "ReinforcePlusPlus",
+    "Remax",
     "Rloo",
     "Tempo",
     "TempoTurns",

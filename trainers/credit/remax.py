@@ -19,7 +19,7 @@ from trainers.types import Group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReMax:
+class Remax:
     """One advantage per episode: its reward minus that of the greedy episode of its group.
 
     Example:

@@ -1,4 +1,4 @@
-"""RLOO, Dr. GRPO, OPO, ReMax and pass@k: what the others of a group earned as the baseline."""
+"""RLOO, Dr. GRPO, OPO, Remax and pass@k: what the others of a group earned as the baseline."""
 
 from dataclasses import replace
 from random import Random
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainers.credit.made import completion, shuffled, state_groups, totals_group
-from trainers.credit import CreditEstimator, DrGrpo, GrpoPassK, Opo, ReMax, Rloo, smallest_group
+from trainers.credit import CreditEstimator, DrGrpo, GrpoPassK, Opo, Remax, Rloo, smallest_group
 from trainers.types import Episode, Group, Turn
 
 # R = 1, 0, 0, 1, 0 of mean 0.4
@@ -79,15 +79,15 @@ def greedy_last(group: Group) -> Group:
 
 
 def test_remax_compares_with_the_greedy_episode():
-    assert firsts(ReMax(), greedy_last(totals_group(1, 0, 0.25))) == [0.75, -0.25, 0.0]
+    assert firsts(Remax(), greedy_last(totals_group(1, 0, 0.25))) == [0.75, -0.25, 0.0]
     # 0.1 + 0.2 is not 0.3 in floating point, but no advantage either
-    assert firsts(ReMax(), greedy_last(totals_group(0.1 + 0.2, 0.3))) == [0.0, 0.0]
+    assert firsts(Remax(), greedy_last(totals_group(0.1 + 0.2, 0.3))) == [0.0, 0.0]
 
 
 def test_remax_needs_one_greedy_episode():
     with pytest.raises(ValueError, match=r"expected one greedy episode in the group of task 'toy/0'.*got 0"):
-        ReMax()(totals_group(1, 0))
-    assert ReMax()(Group(task="toy/0", episodes=())) == []
+        Remax()(totals_group(1, 0))
+    assert Remax()(Group(task="toy/0", episodes=())) == []
 
 
 @pytest.mark.parametrize("credit", ALL)
