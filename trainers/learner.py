@@ -3,7 +3,7 @@
 One update is `epochs` passes over the samples in `minibatches` optimiser steps each. A step's mini-batch is cut into
 micro-batches that fit into memory, whose gradients add up to that of the whole:
 
-    samples -> mini-batches (a shuffle, one optimiser step each) -> micro-batches (by length, at most 10 % padding)
+    samples -> mini-batches (a shuffle, one optimiser step each) -> micro-batches (by prompt and length, padding <= 10 %)
 
 Every term is divided by counts over the whole mini-batch, on all ranks, before anything is summed. So neither the size
 of a micro-batch nor the number of ranks changes the result, but for rounding.
@@ -11,6 +11,7 @@ of a micro-batch nor the number of ranks changes the result, but for rounding.
 
 import copy
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.checkpoint import State
-from trainers.logprobs import Batch, action_logprobs, make_batch, token_logprobs
+from trainers.logprobs import Batch, action_logprobs, least_saved, make_batch, token_logprobs
 from trainers.losses.aggregate import token_weights
 from trainers.losses.base import Aggregation, LossSettings, Tokens
 from trainers.losses.importance import importance_weights
@@ -31,7 +32,7 @@ from trainers.losses.kl import kl_estimate
 from trainers.losses.ppo import PpoLoss
 from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
-from trainers.samples import Sample, split_by_tokens
+from trainers.samples import Sample, split_by_prompt
 from trainers.settings import LearnerSettings
 
 __all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
@@ -106,6 +107,8 @@ class Learner:
             self._reference = model if self.loss.kl_weight else None
         self._autocast = self._choose_precision()
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
+        # Layers that recompute keep no keys and values.
+        self._least_saved = math.inf if self._recomputing else least_saved(model)
 
     # -- what is called ------------------------------------------------------------------------------------------------
 
@@ -180,8 +183,8 @@ class Learner:
                     continue
                 total = whole["action_tokens" if aggregation == "token-mean" else "samples"]
                 self._optimiser.clear()
-                for part in split_by_tokens(minibatch, self.settings.tokens_per_micro_batch):
-                    batch = make_batch(part, self.device)
+                for part in self._split(minibatch):
+                    batch = make_batch(part, self.device, least_saved=self._least_saved)
                     with self._autocast():
                         loss, measured = micro_loss(part, batch, total)
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -259,8 +262,8 @@ class Learner:
     def _all_logprobs(self, model: nn.Module, samples: Sequence[Sample]) -> dict[Key, Tensor]:
         """Log-probabilities of the action tokens by sample, on the CPU."""
         found: dict[Key, Tensor] = {}
-        for part in split_by_tokens(samples, self.settings.tokens_per_micro_batch):
-            batch = make_batch(part, self.device)
+        for part in self._split(samples):
+            batch = make_batch(part, self.device, least_saved=self._least_saved)
             with self._autocast():
                 logprobs_n, _ = action_logprobs(model, batch, self.temperature)
             lengths = [int(sample.action_mask.sum()) for sample in part]
@@ -269,6 +272,9 @@ class Learner:
         return found
 
     # -- how passes are computed ---------------------------------------------------------------------------------------
+
+    def _split(self, samples: Sequence[Sample]) -> list[list[Sample]]:
+        return split_by_prompt(samples, self.settings.tokens_per_micro_batch, self._least_saved)
 
     def _choose_precision(self) -> Callable[[], AbstractContextManager[object]]:
         kind = self.device.type

@@ -1,13 +1,19 @@
 """Log-probabilities of sampled tokens under a model: what sampling, learning and the reference have in common."""
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainers.samples import Sample
+
+_PASS_COSTS: Final = {"cpu": 512, "cuda": 4096}
+"""About as many tokens as take the time that another pass takes whatever is in it, by kind of device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +28,8 @@ class Batch:
     """Row of each action token."""
     tokens: int
     """Tokens that are not padding."""
+    shared: int = 0
+    """Tokens that all rows begin with and that are computed once for all of them."""
 
     @property
     def actions_per_row_b(self) -> Tensor:
@@ -29,14 +37,23 @@ class Batch:
         return self.action_mask_bt.sum(dim=1).float()
 
 
-def make_batch(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Batch:
-    """Pad samples to the longest, with id 0; it stands behind all that is learnt from, so nothing attends to it."""
+def make_batch(
+    samples: Sequence[Sample], device: torch.device | str = "cpu", *, least_saved: float = math.inf
+) -> Batch:
+    """Pad samples to the longest, with id 0; it stands behind all that is learnt from, so nothing attends to it.
+
+    Args:
+        samples: One row each.
+        device: Where the tensors go.
+        least_saved: What all rows begin with is computed once if that saves as many tokens; see `least_saved`.
+    """
     longest = max(len(sample) for sample in samples)
     ids_bt = torch.zeros(len(samples), longest, dtype=torch.long)
     mask_bt = torch.zeros(len(samples), longest, dtype=torch.bool)
     for row, sample in enumerate(samples):
         ids_bt[row, : len(sample)] = torch.from_numpy(sample.ids)
         mask_bt[row, : len(sample)] = torch.from_numpy(sample.action_mask)
+    shared = 0 if least_saved == math.inf else _common_beginning(samples)
     return Batch(
         ids_bt=ids_bt.to(device),
         action_mask_bt=mask_bt.to(device),
@@ -44,7 +61,33 @@ def make_batch(samples: Sequence[Sample], device: torch.device | str = "cpu") ->
         advantages_n=torch.cat([torch.from_numpy(s.advantages[s.action_mask]) for s in samples]).to(device),
         row_n=mask_bt.nonzero()[:, 0].to(device),
         tokens=sum(len(sample) for sample in samples),
+        shared=shared if (len(samples) - 1) * shared >= least_saved else 0,
     )
+
+
+def _common_beginning(samples: Sequence[Sample]) -> int:
+    """Tokens that all samples begin with; at least one before the first action stays, as its logits are needed."""
+    most = min(sample.prompt_tokens for sample in samples) - 1
+    prompts = np.stack([sample.ids[:most] for sample in samples])
+    same = (prompts == prompts[0]).all(axis=0)
+    return most if same.all() else int(same.argmin())
+
+
+def least_saved(model: Any) -> float:
+    """Tokens that must be saved for a beginning to be computed once for all rows; infinite for a model that can't.
+
+    It can if all layers attend to all that stands before. A window or a running state holds less than that.
+    """
+    if not hasattr(model, "config"):  # a table, which has nothing to attend to
+        return math.inf
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    whole = set(kinds) == {"full_attention"} if kinds else not windowed
+    if not whole or config.is_encoder_decoder or getattr(model, "_is_stateful", False):
+        return math.inf
+    kind = next(model.parameters()).device.type
+    return _PASS_COSTS.get(kind, _PASS_COSTS["cuda"])
 
 
 def action_logprobs(
@@ -57,6 +100,9 @@ def action_logprobs(
     Only the logits in front of action tokens are computed: prompts are most of a batch, a vocabulary is large, and the
     rest would be most of the memory. The model's output layer is handed the hidden states of those positions only, so
     whatever a model does to its logits afterwards (scaling, capping) stays in place.
+
+    What all rows begin with (`batch.shared`) goes through the model once; the rows then attend to its keys and values,
+    and their gradients add up in them. It is the same sum in another order.
 
     Args:
         model: A causal language model of transformers, or a peft model around one.
@@ -75,6 +121,7 @@ def action_logprobs(
         raise ValueError(f"expected a language model with an output layer, got {type(model).__name__}")
     before_action_bt = torch.zeros_like(batch.action_mask_bt)
     before_action_bt[:, :-1] = batch.action_mask_bt[:, 1:]
+    before_action_bt = before_action_bt[:, batch.shared :]
 
     def keep_positions(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         (hidden_bth,) = inputs
@@ -82,9 +129,10 @@ def action_logprobs(
 
     # No attention mask: padding comes last and attention is causal, so it changes nothing, and kernels for plain causal
     # attention are faster.
+    given = _read_once(model, batch) if batch.shared else {"use_cache": False}
     hook = head.register_forward_pre_hook(keep_positions)
     try:
-        logits_nv = model(input_ids=batch.ids_bt, use_cache=False).logits
+        logits_nv = model(input_ids=batch.ids_bt[:, batch.shared :], **given).logits
     finally:
         hook.remove()
     assert logits_nv.shape[:2] == (1, len(batch.row_n)), logits_nv.shape
@@ -94,6 +142,18 @@ def action_logprobs(
     with nullcontext() if entropy_gradient else torch.no_grad():
         entropy_n = -(logprobs_nv.exp() * logprobs_nv).sum(dim=-1)
     return logprobs_n, entropy_n
+
+
+def _read_once(model: nn.Module, batch: Batch) -> dict[str, Any]:
+    """Put what the rows share through the model; returns what a pass over the rest is called with."""
+    from transformers import DynamicCache  # whoever has such a model has loaded it
+
+    rows, longest = batch.ids_bt.shape
+    cache = DynamicCache()
+    model(input_ids=batch.ids_bt[:1, : batch.shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+    cache.batch_repeat_interleave(rows)
+    positions_1t = torch.arange(batch.shared, longest, device=batch.ids_bt.device)[None]
+    return {"past_key_values": cache, "use_cache": True, "position_ids": positions_1t}
 
 
 def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:

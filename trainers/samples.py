@@ -49,6 +49,11 @@ class Sample:
         return len(self.ids)
 
     @property
+    def prompt_tokens(self) -> int:
+        """Tokens before the first action token."""
+        return int(self.action_mask.argmax())
+
+    @property
     def key(self) -> tuple[int, int, int]:
         """Where the sample comes from: group, episode, turn. Unique within a batch."""
         return self.group, self.episode, self.turn
@@ -186,3 +191,22 @@ def split_by_tokens(samples: Sequence[Sample], budget: int) -> list[list[Sample]
         batches.append([sample])
         used = len(sample)
     return batches
+
+
+def split_by_prompt(samples: Sequence[Sample], budget: int, least_saved: float) -> list[list[Sample]]:
+    """Cut samples as `split_by_tokens` does, but with those that answer the same prompt by themselves.
+
+    Where the prompt is then computed once, that saves its tokens for every answer but one; below `least_saved` it is
+    not worth a micro-batch. The members of a group all begin with the same prompt, and so do turns in the same state.
+    """
+    by_prompt: dict[bytes, list[Sample]] = {}
+    for sample in samples:
+        by_prompt.setdefault(sample.ids[: sample.prompt_tokens].tobytes(), []).append(sample)
+    parts: list[list[Sample]] = []
+    rest: list[Sample] = []
+    for alike in by_prompt.values():
+        if (len(alike) - 1) * alike[0].prompt_tokens >= least_saved:
+            parts += split_by_tokens(alike, budget)
+        else:
+            rest += alike
+    return parts + split_by_tokens(rest, budget)
