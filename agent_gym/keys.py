@@ -44,6 +44,9 @@ REGRET: Final = "regret"
 FORMAT_VALID: Final = "format_valid"
 """Written by `ParseAction`: whether the last answer carried a command in the expected form. True after `reset`."""
 
+COMMAND: Final = "command"
+"""Written by `ParseAction`: the command in the last answer, "" for none; absent after `reset`."""
+
 MESSAGES: Final = "messages"
 """Written by `RenderPrompt`: chat messages; the whole prompt (step context) or only what is new (conversation
 context)."""

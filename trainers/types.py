@@ -20,6 +20,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from agent_gym import keys
+
 Finish = Literal["stop", "length", "overflow"]
 """How a completion ended: with the end of the answer, cut off at a limit, or not begun (no room for it)."""
 
@@ -81,6 +83,11 @@ class Turn:
                 f"expected one reward per sampled token, got {len(self.token_rewards)} for "
                 f"{len(self.completion.token_ids)} tokens"
             )
+
+    @property
+    def action(self) -> str:
+        """The command in the answer, where a wrapper took one out of it, else the whole answer."""
+        return str(self.info.get(keys.COMMAND, self.answer))
 
     @property
     def rewards_of_tokens(self) -> NDArray[np.float64]:

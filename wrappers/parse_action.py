@@ -13,7 +13,7 @@ from agent_gym.errors import BadOptionError, did_you_mean
 
 ActionFormat = Literal["tags", "boxed", "json", "bare"]
 
-COMMAND: Final = "command"
+COMMAND: Final = keys.COMMAND
 """Entry of `info` written by `ParseAction`: the last answer's command, "" for none; absent after `reset`."""
 
 _TAG = re.compile(r"<(/?)action>", re.IGNORECASE)

@@ -59,7 +59,7 @@ class RuleJudge:
     novelty: float = 1.0
     """Weight of: the reply was not heard before in the episode."""
     overlap: float = 1.0
-    """Weight of: the share of the answer's words that stand in the first observation, where tasks are told."""
+    """Weight of: the share of the action's words that stand in the first observation, where tasks are told."""
     counts: "Counter[str]" = field(default_factory=Counter, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class RuleJudge:
         turn = step.turn
         first = (*step.before, turn)[0].observation
         heard = {first, *(earlier.reply for earlier in step.before)}
-        words = _WORD.findall(turn.answer.lower())
+        words = _WORD.findall(turn.action.lower())
         known = set(_WORD.findall(first.lower()))
         answers = (
             (self.form, float(turn.format_valid)),

@@ -32,21 +32,21 @@ def plain_factors(steps: Sequence[Step], /) -> Floats:
     """Describe steps of any text environment by six numbers from 0 to 1.
 
     In this order: the answer carried a command; the environment accepted it; the reply was not heard before in the
-    episode; the same answer was given before; the share of the answer's words that the first observation knows; whether
+    episode; the same action was given before; the share of the action's words that the first observation knows; whether
     this is the first step.
     """
     rows = []
     for step in steps:
         turn = step.turn
         first = (*step.before, turn)[0].observation
-        words = _WORD.findall(turn.answer.lower())
+        words = _WORD.findall(turn.action.lower())
         known = set(_WORD.findall(first.lower()))
         rows.append(
             [
                 float(turn.format_valid),
                 float(turn.format_valid and turn.action_valid),
                 float(turn.reply not in {first, *(earlier.reply for earlier in step.before)}),
-                float(any(earlier.answer == turn.answer for earlier in step.before)),
+                float(any(earlier.answer == turn.action for earlier in step.before)),
                 sum(word in known for word in words) / len(words) if words else 0.0,
                 float(not step.before),
             ]
@@ -59,10 +59,10 @@ def arguments(step: Step) -> Mapping[str, Any]:
     return {
         "instruction": (*step.before, step.turn)[0].observation,
         "observation": step.turn.observation,
-        "action": step.turn.answer,
+        "action": step.turn.action,
         "reply": step.turn.reply,
         "accepted": step.turn.action_valid and step.turn.format_valid,
-        "earlier_actions": [turn.answer for turn in step.before],
+        "earlier_actions": [turn.action for turn in step.before],
         "earlier_replies": [turn.reply for turn in step.before],
     }
 

@@ -49,9 +49,9 @@ class Spa:
     conserve: bool = True
     """Spread what the contributions lack to the episode's reward evenly over its steps."""
     see: See = "state_action"
-    """What a step's contribution depends on: its state and answer, its answer alone, or the words of both."""
+    """What a step's contribution depends on: its state and action, its action alone, or the words of both."""
     history: int = 0
-    """Answers before the step that its contribution depends on too, as one more feature for each length."""
+    """Actions before the step that its contribution depends on too, as one more feature for each length."""
     penalty: float = 0.1
     """λ, weight of the squares of the estimator's weights against its squared errors, summed over the buffer."""
     buffer: int = 2048
@@ -103,12 +103,12 @@ class SpaShaper:
         return self.settings.contribution * contributions + self.settings.grounding * grounded
 
     def _rows(self, episode: Episode) -> list[dict[str, float]]:
-        answers = [turn.answer for turn in episode.turns]
+        actions = [turn.action for turn in episode.turns]
         rows = []
         for t, turn in enumerate(episode.turns):
             row = _features(turn, self.settings.see)
             for length in range(1, min(self.settings.history, t) + 1):
-                row[f"{length} before: {answers[t - length : t + 1]}"] = 1.0
+                row[f"{length} before: {actions[t - length : t + 1]}"] = 1.0
             rows.append(row)
         return rows
 
@@ -153,9 +153,9 @@ def conserved(contributions: Floats, total: float) -> Floats:
 
 def _features(turn: Turn, see: See) -> dict[str, float]:
     if see == "action":
-        return {turn.answer: 1.0}
+        return {turn.action: 1.0}
     if see == "state_action":
-        return {f"{turn.state_key}\n{turn.answer}": 1.0}
+        return {f"{turn.state_key}\n{turn.action}": 1.0}
     words = Counter(f"sees {word}" for word in turn.observation.lower().split())
-    words.update(f"does {word}" for word in turn.answer.lower().split())
+    words.update(f"does {word}" for word in turn.action.lower().split())
     return {word: float(count) for word, count in words.items()}

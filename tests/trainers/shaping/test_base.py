@@ -71,3 +71,9 @@ def test_rewards_of_tokens():
         made_turn(tokens=2, token_rewards=(0.5,))
     scaled = ScaleRewards(factor=10)(made_group(made_episode("A", [0])))
     assert scaled.episodes[0].turns[0].token_rewards is None
+
+
+def test_the_action_of_a_turn_is_the_command_where_one_was_found():
+    assert made_turn(answer="<action>look</action>", info={"command": "look"}).action == "look"
+    assert made_turn(answer="hm", info={"command": ""}).action == ""
+    assert made_turn(answer="look").action == "look"
