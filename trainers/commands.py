@@ -246,13 +246,17 @@ def load_policy(config: ModelConfig, *, trained: bool) -> Any:
     """Load a model as a policy.
 
     Weights that are all trained are float32, since small steps are lost to rounding in bfloat16; an adapter's base may
-    be shorter.
+    be shorter. The word "tabular" stands for a fresh table in the place of a model.
 
     Raises:
         ModelError: If the model is not what it should be.
     """
     import torch
 
+    from trainers.policies.tabular import TabularPolicy, is_tabular
+
+    if is_tabular(config.path):
+        return TabularPolicy.load(config.path)
     from trainers.policies.hf import HfPolicy
     from trainers.policies.load import LoraSettings, load_model
 

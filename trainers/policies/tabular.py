@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, Literal, get_args
@@ -39,7 +39,7 @@ from trainers.types import Completion
 
 MODEL_TYPE: Final = "agent_gym_tabular"
 FRESH: Final = "tabular"
-"""Stands for an empty table where the directory of a model is expected."""
+"""Stands for an empty table where the directory of a model is expected; "tabular:task" for one with another key."""
 IMPOSSIBLE: Final = -1e9
 """Logit of a command that is not admissible: its probability is 0 in every precision, and its entropy term too."""
 
@@ -52,7 +52,7 @@ task alone, for a policy that does the same all the time, as one of a bandit doe
 class TabularSettings:
     """Size of the table; it can't grow, since the optimiser's averages lie beside it."""
 
-    states: int = 4096
+    states: int = 16384
     """Most states. All states of all tasks count, those of evaluation tasks too."""
     commands: int = 16
     """Most different commands in all states together."""
@@ -261,12 +261,17 @@ class TabularPolicy:
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> TabularPolicy:
-        """Read a saved table, or make a fresh one if the path is the word "tabular".
+        """Read a saved table, or make a fresh one: "tabular", or "tabular:observation" for one with another key.
 
         Raises:
-            ModelError: If there is no table.
+            ModelError: If there is no table, or no such key.
         """
-        return cls(None if str(path) == FRESH else TabularModel.from_pretrained(path), **options)
+        word, _, key = str(path).partition(":")
+        if word != FRESH:
+            return cls(TabularModel.from_pretrained(path), **options)
+        settings: TabularSettings = options.pop("settings", None) or TabularSettings()
+        known: Any = key or settings.key
+        return cls(settings=replace(settings, key=known), **options)
 
     @torch.no_grad()
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
@@ -326,9 +331,9 @@ class TabularPolicy:
 
 
 def is_tabular(path: str | Path) -> bool:
-    """Whether a model is asked for that is a table: the word "tabular", or a directory with a saved one."""
+    """Whether a model that is asked for is a table: "tabular", with or without a key, or a saved one's directory."""
     config = Path(path) / "config.json"
-    if str(path) == FRESH:
+    if str(path).partition(":")[0] == FRESH:
         return True
     try:
         return bool(json.loads(config.read_text(encoding="utf-8")).get("model_type") == MODEL_TYPE)

@@ -10,6 +10,7 @@ from agent_gym import keys
 from agent_gym.errors import BadOptionError
 from agent_gym.vector import Frame
 from trainers.checkpoint import CheckpointError
+from trainers.cli import main
 from trainers.config import config_from_table
 from trainers.learner import Learner
 from trainers.policies.base import ModelError, Request, Sampling
@@ -153,6 +154,7 @@ def test_a_saved_table_is_read_back_with_its_names(tmp_path):
     policy = train(config(tmp_path / "run"))
     policy.model.save_pretrained(str(tmp_path / "saved"))
     assert is_tabular(tmp_path / "saved")
+    assert not is_tabular(tmp_path)
     again = TabularPolicy.load(tmp_path / "saved")
     for key in policy.model.names.states:
         assert again.probabilities(key) == policy.probabilities(key)
@@ -166,6 +168,15 @@ def test_the_reference_knows_states_that_are_met_later(tmp_path):
     # To the uniform policy over four doors: 0 at the start, and never more than log 4.
     assert divergences[0] == pytest.approx(0.0, abs=1e-6)
     assert 0 < divergences[-1] < math.log(4)
+
+
+def test_a_word_makes_a_fresh_table():
+    assert is_tabular("tabular")
+    assert is_tabular("tabular:task")
+    assert TabularPolicy.load("tabular").model.settings == TabularSettings()
+    assert TabularPolicy.load("tabular:task").model.settings.key == "task"
+    with pytest.raises(ModelError, match="key must be"):
+        TabularPolicy.load("tabular:words")
 
 
 def test_a_full_table_says_what_to_do():
@@ -220,3 +231,16 @@ def test_where_all_succeed_gigpo_shortens_episodes_and_grpo_has_no_signal(tmp_pa
     assert silent["gigpo"] < 0.1
     assert silent["grpo"] > 0.6
     assert lengths["grpo"][1] > 2 * lengths["gigpo"][1]
+
+
+def test_the_command_line_trains_and_evaluates_a_table(tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["--env", ROOMS, "--model", "tabular", "--output-dir", str(run), "--iterations", "2"]
+    words += ["--env.settings", "layouts=1", "--env.num-envs", "8", "--rollout.groups", "1", "--output.report-to"]
+    assert main(["train", *words]) == 0
+    latest = sorted((run / "checkpoints").iterdir())[-1]
+    assert is_tabular(latest)
+    words = ["--env", ROOMS, "--model", str(latest), "--split", "train", "--output-dir", str(tmp_path / "eval")]
+    assert main(["eval", *words]) == 0
+    assert "written to" in capsys.readouterr().out
+    assert json.loads((tmp_path / "eval" / "summary.json").read_text())["task_list"]["tasks"] == 1
