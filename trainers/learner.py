@@ -3,7 +3,7 @@
 One update is `epochs` passes over the samples in `minibatches` optimiser steps each. A step's mini-batch is cut into
 micro-batches that fit into memory, whose gradients add up to that of the whole:
 
-    samples -> mini-batches (a shuffle, one optimiser step each) -> micro-batches (by prompt and length, padding <= 10 %)
+    samples -> mini-batches (a shuffle, one optimiser step each) -> micro-batches (by prompt and length, little padding)
 
 Every term is divided by counts over the whole mini-batch, on all ranks, before anything is summed. So neither the size
 of a micro-batch nor the number of ranks changes the result, but for rounding.
@@ -13,10 +13,9 @@ import copy
 import itertools
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from trainers.checkpoint import State
 from trainers.logprobs import Batch, action_logprobs, least_saved, make_batch, token_logprobs
 from trainers.losses.aggregate import token_weights
-from trainers.losses.base import Aggregation, LossSettings, Tokens
+from trainers.losses.base import LossSettings, Tokens
 from trainers.losses.importance import importance_weights
 from trainers.losses.kl import kl_estimate
 from trainers.losses.ppo import PpoLoss
@@ -34,12 +33,12 @@ from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
 from trainers.samples import Sample, split_by_prompt
 from trainers.settings import LearnerSettings
+from trainers.sharding import copy_weights, settle, shard
+from trainers.totals import Measured, Totals
 
 __all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
 
 Key = tuple[int, int, int]
-Measured = dict[str, Tensor]
-"""Values for the metrics: one per action token, or what is to be added up as it is; of a name in _max the maximum."""
 MicroLoss = Callable[[Sequence[Sample], Batch, float], tuple[Tensor, Measured]]
 """Loss of a micro-batch, given the count over the whole batch that it is divided by."""
 
@@ -57,7 +56,8 @@ class Learner:
 
     The model may be shared with a policy that samples from it: weights change in place, and outside of a call it is in
     evaluation mode (there is no dropout in learning either: the ratio would compare two different models). Weights may
-    be bfloat16, which is quicker to sample from: `Optimiser` keeps them in float32 as well.
+    be bfloat16, which is quicker to sample from: `Optimiser` keeps them in float32 as well. With `sharding` learning
+    has a model of its own, in pieces, and the one that is given gets its weights at the end of each update.
 
     Args:
         model: A causal language model of transformers, or a peft model around one.
@@ -96,19 +96,24 @@ class Learner:
         self._total_steps = total_updates * self.settings.epochs * self.settings.minibatches
         self.device = next(model.parameters()).device
         self.ranks.broadcast(model.state_dict().values())
-        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._in_pieces = self.settings.sharding != "none" and self.ranks.size > 1
+        self._learning = shard(copy.deepcopy(model)) if self._in_pieces else model
+        trained = {name: p for name, p in self._learning.named_parameters() if p.requires_grad}
         self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
         # Adapters hold their own reference: the base under them.
-        self._adapter_is_off = getattr(model, "disable_adapter", None) if reference is None else None
+        self._adapter_is_off = getattr(self._learning, "disable_adapter", None) if reference is None else None
         if self.loss.kl_weight and self._adapter_is_off is None:
-            reference = copy.deepcopy(model) if reference is None else reference
+            if reference is None or self._in_pieces:
+                reference = copy.deepcopy(model if reference is None else reference)
             self._reference: nn.Module | None = reference.eval().requires_grad_(False)
+            if self._in_pieces:
+                shard(self._reference)
         else:
-            self._reference = model if self.loss.kl_weight else None
+            self._reference = self._learning if self.loss.kl_weight else None
         self._autocast = self._choose_precision()
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
-        # Layers that recompute keep no keys and values.
-        self._least_saved = math.inf if self._recomputing else least_saved(model)
+        # Layers that recompute keep no keys and values; and a prompt read by itself is one pass more than others make.
+        self._least_saved = math.inf if self._recomputing or self._in_pieces else least_saved(model)
 
     # -- what is called ------------------------------------------------------------------------------------------------
 
@@ -124,41 +129,49 @@ class Learner:
         """
         # With one step, the policy before the update is the one whose log-probabilities the step computes anyway.
         one_step = self.settings.minibatches * self.settings.epochs == 1
-        old = {} if one_step else self._all_logprobs(self.model, samples)
+        old = {} if one_step else self._all_logprobs(self._learning, samples)
         known = _Known(old, self._reference_logprobs(samples))
 
         def micro_loss(part: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
             return self._policy_loss(part, batch, total, known)
 
-        metrics = self._learn(samples, micro_loss, self.loss.aggregation)
+        count = _actions if self.loss.aggregation == "token-mean" else _one
+        metrics = self._learn(samples, micro_loss, count)
         self.updates += 1
         return metrics
 
     def supervised(self, samples: Sequence[Sample]) -> dict[str, float]:
-        """Imitate: raise the likelihood of the action tokens, each by its advantage (1 in a demonstration).
+        """Imitate: raise the likelihood of the action tokens, each by its weight, which stands where advantages do.
+
+        The loss is the weighted mean −Σ w·log p / Σ w over the mini-batch, on all ranks. Weights are 0 or more: 1 in a
+        demonstration, 0 for what is seen but not imitated; such a token changes nothing, the divisor included.
 
         Returns and raises like `update`, and counts as one. No temperature, no clipping, no reference: those belong to
         tokens that the model itself has drawn.
         """
 
         def micro_loss(_: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
-            logprobs_n, entropy_n = action_logprobs(self.model, batch)
+            logprobs_n, entropy_n = action_logprobs(self._learning, batch)
             weights_n = token_weights(batch.row_n, batch.actions_per_row_b, "token-mean", total)
             loss = -(weights_n * batch.advantages_n * logprobs_n).sum()
             return loss, {"entropy": entropy_n}
 
-        metrics = self._learn(samples, micro_loss, "token-mean")
+        metrics = self._learn(samples, micro_loss, _weight)
         self.updates += 1
         return metrics
 
     def logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
         """Log-probabilities of each sample's action tokens at the sampling temperature, on the CPU, shape (N,) each."""
-        found = self._all_logprobs(self.model, samples)
+        found = self._all_logprobs(self._learning, samples)
         return [found[sample.key] for sample in samples]
 
     def state(self) -> State:
-        """What a checkpoint keeps besides the weights: the optimiser's tensors, and counts."""
-        return State(tensors=self._optimiser.state(), values={"step": self.step, "updates": self.updates})
+        """What a checkpoint keeps besides the weights: the optimiser's tensors, and counts.
+
+        All ranks must ask for it; of weights in pieces rank 0 gets it.
+        """
+        tensors = self._optimiser.state(keep=self.ranks.is_main)
+        return State(tensors=tensors, values={"step": self.step, "updates": self.updates})
 
     def load_state(self, state: State) -> None:
         """Continue where `state` was taken. The weights are loaded before, see `trainers.checkpoint.load_weights`.
@@ -166,33 +179,41 @@ class Learner:
         Raises:
             ValueError: If the state belongs to another model.
         """
+        if self._in_pieces:
+            copy_weights(self.model, self._learning)
         self._optimiser.load_state(state.tensors)
         self.step = state.values["step"]
         self.updates = state.values["updates"]
 
     # -- one optimiser step --------------------------------------------------------------------------------------------
 
-    def _learn(self, samples: Sequence[Sample], micro_loss: MicroLoss, aggregation: Aggregation) -> dict[str, float]:
+    def _learn(
+        self, samples: Sequence[Sample], micro_loss: MicroLoss, count: Callable[[Sample], float]
+    ) -> dict[str, float]:
+        """Take an update's optimiser steps; what a mini-batch's samples count together is what it is divided by."""
         started = time.perf_counter()
-        totals = _Totals()
+        totals = Totals()
         with self._recomputation():
             for minibatch in self._minibatches(samples):
-                actions = float(sum(int(sample.action_mask.sum()) for sample in minibatch))
-                whole = self.ranks.sums({"action_tokens": actions, "samples": float(len(minibatch))})
-                if not whole["action_tokens"]:
+                mine = {"tokens": sum(map(_actions, minibatch)), "divisor": sum(map(count, minibatch))}
+                everyones = self.ranks.sums(mine)
+                if not (everyones["tokens"] and everyones["divisor"]):
                     continue
-                total = whole["action_tokens" if aggregation == "token-mean" else "samples"]
                 self._optimiser.clear()
-                for part in self._split(minibatch):
-                    batch = make_batch(part, self.device, least_saved=self._least_saved)
+                for part, batch in self._micro_batches(minibatch):
                     with self._autocast():
-                        loss, measured = micro_loss(part, batch, total)
+                        if part:
+                            loss, measured = micro_loss(part, batch, everyones["divisor"])
+                            totals.add(batch, loss, measured)
+                        else:
+                            loss = 0.0 * action_logprobs(self._learning, batch)[0].sum()
                     loss.backward()  # type: ignore[no-untyped-call]
                     self._optimiser.collect()
-                    totals.add(batch, loss, measured)
                 totals.rate = self.settings.rate_at(self.step, self._total_steps)
                 totals.grad_norms.append(self._optimiser.step(totals.rate, self.ranks))
                 self.step += 1
+        if self._in_pieces:  # the sampler gets the new weights
+            copy_weights(self._learning, self.model)
         return totals.summary(self.ranks, time.perf_counter() - started)
 
     def _minibatches(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
@@ -216,7 +237,7 @@ class Learner:
         """Surrogate + β·KL − weight·entropy of a micro-batch, every token weighed by the aggregation."""
         loss = self.loss
         logprobs_n, entropy_n = action_logprobs(
-            self.model, batch, self.temperature, entropy_gradient=loss.entropy_weight != 0
+            self._learning, batch, self.temperature, entropy_gradient=loss.entropy_weight != 0
         )
         # The policy before this update as the learner computes it, and as the sampler did.
         learner_n = _gather(known.old, samples, self.device) if known.old else logprobs_n.detach()
@@ -262,19 +283,26 @@ class Learner:
     def _all_logprobs(self, model: nn.Module, samples: Sequence[Sample]) -> dict[Key, Tensor]:
         """Log-probabilities of the action tokens by sample, on the CPU."""
         found: dict[Key, Tensor] = {}
-        for part in self._split(samples):
-            batch = make_batch(part, self.device, least_saved=self._least_saved)
+        for part, batch in self._micro_batches(samples):
             with self._autocast():
                 logprobs_n, _ = action_logprobs(model, batch, self.temperature)
-            lengths = [int(sample.action_mask.sum()) for sample in part]
-            for sample, mine_n in zip(part, torch.split(logprobs_n.cpu(), lengths), strict=True):
-                found[sample.key] = mine_n
+            if part:
+                lengths = [int(sample.action_mask.sum()) for sample in part]
+                for sample, mine_n in zip(part, torch.split(logprobs_n.cpu(), lengths), strict=True):
+                    found[sample.key] = mine_n
+        settle(model)
         return found
 
     # -- how passes are computed ---------------------------------------------------------------------------------------
 
-    def _split(self, samples: Sequence[Sample]) -> list[list[Sample]]:
-        return split_by_prompt(samples, self.settings.tokens_per_micro_batch, self._least_saved)
+    def _micro_batches(self, samples: Sequence[Sample]) -> Iterator[tuple[list[Sample], Batch]]:
+        """Samples in micro-batches. A pass over weights in pieces needs all ranks: those with fewer get empty ones."""
+        parts = split_by_prompt(samples, self.settings.tokens_per_micro_batch, self._least_saved)
+        if self._in_pieces:
+            most = int(self.ranks.maxima({"parts": len(parts)})["parts"])
+            parts += [[] for _ in range(most - len(parts))]
+        for part in parts:
+            yield part, make_batch(part or [_FILLER], self.device, least_saved=self._least_saved)
 
     def _choose_precision(self) -> Callable[[], AbstractContextManager[object]]:
         kind = self.device.type
@@ -287,7 +315,7 @@ class Learner:
 
     def _find_recomputing_layers(self) -> list[nn.Module]:
         # The newer of two names in transformers; the older one warns there.
-        model: Any = self.model
+        model: Any = self._learning
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
         return [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
@@ -305,51 +333,28 @@ class Learner:
                 layer.training = False
 
 
-@dataclass
-class _Totals:
-    """What is added up over micro-batches, on the device until the end so that a GPU is not kept waiting."""
+_FILLER = Sample(
+    ids=np.zeros(2, dtype=np.int64),
+    action_mask=np.array([False, True]),
+    old_logprobs=np.zeros(2, dtype=np.float32),
+    advantages=np.zeros(2, dtype=np.float32),
+    group=-1,
+    episode=-1,
+    turn=-1,
+)
+"""What a rank without samples makes a pass over when others need it to."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    grad_norms: list[float] = field(default_factory=list)
-    rate: float = 0.0
 
-    def add(self, batch: Batch, loss: Tensor, measured: Measured) -> None:
-        self.counts.update(
-            samples=len(batch.ids_bt),
-            action_tokens=len(batch.row_n),
-            tokens=batch.tokens,
-            padded_tokens=batch.ids_bt.numel(),
-            micro_batches=1,
-        )
-        for name, values in (measured | {"loss": loss}).items():
-            value = values.detach().double()
-            if name not in self.sums:
-                self.sums[name] = value if name.endswith("_max") else value.sum()
-            elif name.endswith("_max"):
-                self.sums[name] = torch.maximum(self.sums[name], value)
-            else:
-                self.sums[name] = self.sums[name] + value.sum()
+def _actions(sample: Sample) -> float:
+    return float(sample.action_mask.sum())
 
-    def summary(self, ranks: Ranks, seconds: float) -> dict[str, float]:
-        """Metrics over all ranks."""
-        mine: dict[str, float] = {name: value.item() for name, value in self.sums.items()}
-        everyone = ranks.gather((self.counts, mine, seconds))
-        counts = sum((theirs for theirs, _, _ in everyone), Counter())
-        result = {name: float(counts[name]) for name in ("samples", "action_tokens", "tokens", "micro_batches")}
-        result |= {"steps": float(len(self.grad_norms)), "seconds": max(theirs for _, _, theirs in everyone)}
-        if not self.grad_norms:
-            return result
-        for name in sorted({name for _, theirs, _ in everyone for name in theirs}):
-            values = [theirs[name] for _, theirs, _ in everyone if name in theirs]
-            if name.endswith("_max"):
-                result[name] = max(values)
-            else:  # the losses carry their weights already, and sum to 1 within a step
-                result[name] = sum(values) / (len(self.grad_norms) if "loss" in name else counts["action_tokens"])
-        result["padding"] = 1 - counts["tokens"] / counts["padded_tokens"]
-        result["grad_norm"] = sum(self.grad_norms) / len(self.grad_norms)
-        result["learning_rate"] = self.rate
-        return result
+
+def _one(_: Sample) -> float:
+    return 1.0
+
+
+def _weight(sample: Sample) -> float:
+    return float(sample.advantages[sample.action_mask].sum(dtype=np.float64))
 
 
 def _gather(found: dict[Key, Tensor], samples: Sequence[Sample], device: torch.device) -> Tensor:

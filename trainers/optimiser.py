@@ -1,4 +1,4 @@
-"""AdamW or Muon over a model's trained weights, by name, with float32 masters for weights of a shorter type."""
+"""AdamW, Muon or SGD over a model's trained weights, by name, with float32 masters for weights of a shorter type."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from trainers.parallel import Ranks
 from trainers.settings import LearnerSettings
+from trainers.sharding import is_piece, piece_of, whole
 
 _ADAMW = ("step", "exp_avg", "exp_avg_sq")
 _MUON = ("momentum_buffer",)
+_SGD: tuple[str, ...] = ()
 
 
 class Optimiser:
@@ -57,9 +59,12 @@ class Optimiser:
             self._parts.append(
                 torch.optim.Muon(inner.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
             )
-        if outer:
+        if outer and settings.optimiser == "sgd":
+            self._parts.append(torch.optim.SGD(outer.values(), lr=rate, weight_decay=decay))
+        elif outer:
             self._parts.append(torch.optim.AdamW(outer.values(), lr=rate, betas=settings.betas, weight_decay=decay))
-        self._averages = {name: _MUON if name in inner else _ADAMW for name in self._masters}
+        averages = _SGD if settings.optimiser == "sgd" else _ADAMW
+        self._averages = {name: _MUON if name in inner else averages for name in self._masters}
         self._part_of = {id(weight): part for part in self._parts for weight in part.param_groups[0]["params"]}
 
     def clear(self) -> None:
@@ -88,8 +93,8 @@ class Optimiser:
         for master in masters:
             if master.grad is None:  # no micro-batch on this rank, or a weight that nothing used
                 master.grad = torch.zeros_like(master)
-        ranks.sum_gradients(masters)
-        norm = float(nn.utils.clip_grad_norm_(masters, self._max_grad_norm))
+        ranks.sum_gradients(master for master in masters if not is_piece(master))  # pieces have been summed
+        norm = float(whole(nn.utils.clip_grad_norm_(masters, self._max_grad_norm)))
         if not np.isfinite(norm):
             self.clear()
             raise FloatingPointError(
@@ -102,14 +107,27 @@ class Optimiser:
         self._round()
         return norm
 
-    def state(self) -> dict[str, Tensor]:
-        """The running averages and the masters, by the weights' names."""
-        averages = {
+    def state(self, keep: bool = True) -> dict[str, Tensor]:
+        """The running averages and the masters, by the weights' names, in one piece.
+
+        Args:
+            keep: Whether this rank wants what is in pieces. All ranks must ask for it, but one has enough memory for it
+                rather than all of them.
+        """
+        held = {
             f"optimiser.{name}.{key}": value
             for name, master in self._masters.items()
             for key, value in self._part_of[id(master)].state.get(master, {}).items()
         }
-        return averages | {f"master.{name}": self._masters[name].detach() for name in self._short}
+        held |= {f"master.{name}": self._masters[name].detach() for name in self._short}
+        found = {}
+        for name, value in held.items():
+            full = whole(value)
+            if full is value:
+                found[name] = value
+            elif keep:
+                found[name] = full.cpu()
+        return found
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from `state`; what has other names in `tensors` is not for this.
@@ -134,11 +152,11 @@ class Optimiser:
                 found = {key: averages[f"optimiser.{name}.{key}"] for key in self._averages[name]}
                 # The count stays where AdamW wants it, on the CPU.
                 self._part_of[id(master)].state[master] = {
-                    key: value.clone() if key == "step" else value.to(master, copy=True) for key, value in found.items()
+                    key: value.clone() if key == "step" else piece_of(value, master) for key, value in found.items()
                 }
         with torch.no_grad():
             for name in self._short:
-                self._masters[name].copy_(stored[f"master.{name}"])
+                self._masters[name].copy_(piece_of(stored[f"master.{name}"], self._masters[name]))
         self._round()
 
     @torch.no_grad()

@@ -8,7 +8,8 @@ from trainers.credit.numerics import check_choice, check_range
 
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
-OptimiserName = Literal["adamw", "muon"]
+OptimiserName = Literal["adamw", "muon", "sgd"]
+Sharding = Literal["none", "fsdp2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class LearnerSettings:
     """How the weights are moved: one optimiser on the whole batch, computed in micro-batches that fit into memory."""
 
     optimiser: OptimiserName = "adamw"
-    """muon moves matrices inside the layers by orthogonal steps and the rest by AdamW: for training from scratch."""
+    """muon moves matrices inside the layers by orthogonal steps and the rest by AdamW: for training from scratch. sgd is
+    plain gradient descent: a step is the rate times the gradient, however small that is."""
     learning_rate: float = 1e-6
     """Peak learning rate; 1e-6 is for models of billions of weights, 1e-4 to 1e-3 for small ones or adapters."""
     schedule: Schedule = "constant"
@@ -39,6 +41,8 @@ class LearnerSettings:
     """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
+    sharding: Sharding = "none"
+    """fsdp2 cuts weights, gradients and averages into a piece per rank; only what samples stays whole. Needs AdamW."""
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
@@ -55,6 +59,12 @@ class LearnerSettings:
         check_choice("optimiser", self.optimiser, get_args(OptimiserName))
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
+        check_choice("sharding", self.sharding, get_args(Sharding))
+        if self.sharding != "none" and self.optimiser != "adamw":
+            raise ValueError(
+                f"expected optimiser adamw with sharding {self.sharding}, got {self.optimiser}: its steps are of whole "
+                "matrices"
+            )
 
     def rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimiser step `step`, counted from 0, of a run of `total_steps`.

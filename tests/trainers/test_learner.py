@@ -15,7 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.trainers import rank_run
 from tests.trainers.small_model import VOCABULARY, random_samples, small_model
+from trainers.checkpoint import load_latest, load_weights
 from trainers.learner import Learner, make_batch, token_logprobs
 from trainers.losses.ppo import PpoLoss
 from trainers.parallel import Ranks, limit_threads
@@ -231,6 +233,52 @@ def test_supervised_learning_lowers_cross_entropy():
     assert losses[-1] < 0.8 * losses[0]
 
 
+def with_weights(samples: list[Sample]) -> list[Sample]:
+    """Every third sample is seen but not imitated, the others count 1."""
+    return [
+        dataclasses.replace(sample, advantages=sample.action_mask.astype(np.float32) * np.float32(number % 3 > 0))
+        for number, sample in enumerate(samples)
+    ]
+
+
+def test_what_is_not_imitated_counts_nowhere():
+    weighted = with_weights(random_samples())
+    imitated = [sample for sample in weighted if sample.advantages.any()]
+    assert len(imitated) < len(weighted)
+    # By hand: the mean cross-entropy of the tokens that count, and of no others.
+    model = small_model()
+    expected = -torch.cat([plain_logprobs(model, sample) for sample in imitated]).mean()
+    expected.backward()
+    by_hand = gradient(model)
+    settings = LearnerSettings(max_grad_norm=INF)
+    for samples in (weighted, imitated):
+        model = small_model()
+        metrics = Learner(model, settings, ON_POLICY).supervised(samples)
+        assert metrics["loss"] == pytest.approx(expected.item(), abs=1e-6)
+        torch.testing.assert_close(gradient(model), by_hand, atol=1e-6, rtol=1e-4)
+    # Half the weight everywhere is the same mean.
+    halved = [dataclasses.replace(sample, advantages=sample.advantages / 2) for sample in weighted]
+    assert Learner(small_model(), settings).supervised(halved)["loss"] == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_imitation_is_the_same_for_any_split():
+    gradients = []
+    for budget in (1, 100, 10**6):
+        model = small_model()
+        settings = LearnerSettings(max_grad_norm=INF, tokens_per_micro_batch=budget)
+        Learner(model, settings, ON_POLICY).supervised(with_weights(random_samples()))
+        gradients.append(gradient(model))
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], atol=1e-7, rtol=1e-4)
+
+
+def test_without_weight_nothing_is_imitated():
+    model = small_model()
+    nothing = [dataclasses.replace(sample, advantages=sample.advantages * 0) for sample in random_samples()]
+    assert Learner(model).supervised(nothing)["steps"] == 0
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), small_model().parameters(), strict=True))
+
+
 def test_nothing_to_learn_from_changes_nothing():
     model = small_model()
     before = {name: p.clone() for name, p in model.named_parameters()}
@@ -410,6 +458,11 @@ def test_a_state_of_another_optimiser_is_refused():
         learning_run(small_model()).load_state(learner.state())
 
 
+def test_weights_in_pieces_are_not_for_muon():
+    with pytest.raises(ValueError, match="expected optimiser adamw with sharding fsdp2, got muon"):
+        LearnerSettings(sharding="fsdp2", optimiser="muon")
+
+
 def test_a_state_of_another_model_is_refused():
     learner = learning_run(adapted())
     learner.update(random_samples())
@@ -420,7 +473,7 @@ def test_a_state_of_another_model_is_refused():
 # -- ranks -------------------------------------------------------------------------------------------------------------
 
 
-def run_ranks(size: int, output: Path, root: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+def run_ranks(size: int, output: Path, root: Path, sharding: str = "none") -> tuple[Any, dict[str, torch.Tensor]]:
     output.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -429,7 +482,7 @@ def run_ranks(size: int, output: Path, root: Path) -> tuple[Any, dict[str, torch
     common |= {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.trainers.rank_run", str(output)],
+            [sys.executable, "-m", "tests.trainers.rank_run", str(output), sharding],
             env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
             cwd=root,
         )
@@ -439,17 +492,37 @@ def run_ranks(size: int, output: Path, root: Path) -> tuple[Any, dict[str, torch
     return json.loads((output / "metrics.json").read_text()), load_file(output / "weights.safetensors")
 
 
-def test_two_ranks_learn_what_one_does(tmp_path, root):
-    one, weights = run_ranks(1, tmp_path / "one", root)
-    two, weights_of_two = run_ranks(2, tmp_path / "two", root)
+@pytest.fixture(scope="module")
+def one_rank(tmp_path_factory, root):
+    return run_ranks(1, tmp_path_factory.mktemp("ranks") / "one", root)
+
+
+@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
+def test_two_ranks_learn_what_one_does(one_rank, sharding, tmp_path, root):
+    one, weights = one_rank
+    two, weights_of_two = run_ranks(2, tmp_path / "two", root, sharding)
     for alone, shared in zip(one["metrics"], two["metrics"], strict=True):
         assert alone.keys() == shared.keys()
         # How the samples fall into micro-batches depends on which of them are together.
         for name in alone.keys() - {"seconds", "micro_batches", "padding"}:
             assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-5), name
     assert two["sums"][0] == two["sums"][1]
+    assert two["held"] == pytest.approx(one["held"] / (2 if sharding == "fsdp2" else 1), rel=0.01)
     for name, tensor in weights.items():
         torch.testing.assert_close(weights_of_two[name], tensor, atol=1e-5, rtol=0, msg=name)
+    # What went on from a checkpoint, in as many ranks, is the same to the bit.
+    assert one["difference"] == two["difference"] == {}
+    # And a single rank goes on from what two have saved.
+    checkpoint = load_latest(tmp_path / "two")
+    assert checkpoint is not None
+    alone = rank_run.make_learner(Ranks())
+    load_weights(alone.model, checkpoint.path)
+    alone.load_state(checkpoint.state)
+    metrics = alone.update(random_samples(seed=10))
+    for name in metrics.keys() - {"seconds", "micro_batches", "padding"}:
+        assert metrics[name] == pytest.approx(one["metrics"][-1][name], rel=1e-5, abs=1e-5), name
+    for name, weight in alone.model.named_parameters():
+        torch.testing.assert_close(weight.detach(), weights[name], atol=1e-5, rtol=0, msg=name)
 
 
 def test_alone_a_rank_is_everyone():
