@@ -6,6 +6,22 @@ and `counts` tells how often that was.
 """
 
 from trainers.judges.base import GoalJudge, Judge, Step, steps_of
+from trainers.judges.client import ChatClient, JudgeError, ServerSettings
+from trainers.judges.model import PolicyJudge, ServerJudge
+from trainers.judges.rubric import Rubric
 from trainers.judges.rules import InfoJudge, RuleJudge
 
-__all__ = ["GoalJudge", "InfoJudge", "Judge", "RuleJudge", "Step", "steps_of"]
+__all__ = [
+    "ChatClient",
+    "GoalJudge",
+    "InfoJudge",
+    "Judge",
+    "JudgeError",
+    "PolicyJudge",
+    "Rubric",
+    "RuleJudge",
+    "ServerJudge",
+    "ServerSettings",
+    "Step",
+    "steps_of",
+]

@@ -16,7 +16,7 @@ same state the last known probability is taken; those that were never drawn have
 answers hold the same action, as with thoughts, that is the probability of one of them, and updates are small.)
 
 It fails where states do not come again (free text without a state key), and where a bonus that never ends is larger
-than what the task pays. Deviations: updates once per iteration over its episodes, the published ones every 5 episodes over
+than what the task pays. Deviations: updates once per iteration over its episodes, the published ones every 5 over
 the last 10 [both apply to a tabular learner]; within an iteration each episode counts visits on its own from those of
 earlier iterations, so that the order of episodes does not matter.
 """
