@@ -78,7 +78,8 @@ class TempoTurns:
 
     branching: Branching = "states"
     """What makes two attempts part: states, when a turn leads to another state than the other's (by state key, and at
-    the end by the key that the environment tells); actions, when it gives another answer, word for word."""
+    the end by the key that the environment tells); actions, when it gives another command (or, where no wrapper takes a
+    command out of an answer, another answer)."""
     normalise: bool = True
     """Divide by the group's standard deviation (ddof 1), the difference too."""
 
@@ -101,7 +102,7 @@ class TempoTurns:
         totals, scale = _totals_and_scale(group, normalise=self.normalise)
         statistics: Statistics = "episodes"
         a_episode = episode_advantages(group, normalise=self.normalise, statistics=statistics, singletons="zero")
-        symbols = _answers if self.branching == "actions" else _states_reached
+        symbols = _actions if self.branching == "actions" else _states_reached
         steps = prefix_differences([symbols(episode) for episode in group.episodes], totals)
         return CreditParts(
             episode=spread_over_turns(a_episode, group),
@@ -172,8 +173,8 @@ def _is_token(episode: Episode) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.fromiter(flags(), dtype=np.bool_)
 
 
-def _answers(episode: Episode) -> list[Hashable]:
-    return [turn.answer or turn.completion.token_ids for turn in episode.turns]
+def _actions(episode: Episode) -> list[Hashable]:
+    return [turn.action or turn.completion.token_ids for turn in episode.turns]
 
 
 def _states_reached(episode: Episode) -> list[Hashable]:

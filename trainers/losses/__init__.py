@@ -7,6 +7,7 @@
     reinforce     no ratio
     aggregate     how much each token counts
     kl            divergence to a reference
+    value         what a critic minimises
     importance    a sampler that differs from the learner
 
 Shapes: `_n` is over the action tokens of a micro-batch, in row order, `_b` over its rows. A loss gives one value per

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Aggregation = Literal["token-mean", "sequence-mean", "sequence-sum"]
 """How much a token counts, see `trainers.losses.aggregate`."""
 
-KlEstimator = Literal["k1", "k2", "k3"]
+KlEstimator = Literal["k1", "k2", "k3", "k3+"]
 
 
 class Tokens(NamedTuple):

@@ -1,5 +1,7 @@
 """Estimators of the KL divergence to a reference, from one sampled token (J. Schulman, "Approximating KL", 2020)."""
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,7 @@ def kl_estimate(logprobs_n: Tensor, reference_logprobs_n: Tensor, estimator: KlE
         k1 = d                       unbiased, may be negative, large variance
         k2 = d² / 2                  small variance, biased value
         k3 = exp(−d) − 1 + d         unbiased, never negative, small variance
+        k3+                          the value of k3 with the gradient of k2
 
     As a term of a loss they differ in another way than as numbers. The gradient of k1 is zero in expectation: it pulls
     nowhere. That of k2 is, on policy, the gradient of the divergence. That of k3 points the right way but is biased far
@@ -27,5 +30,8 @@ def kl_estimate(logprobs_n: Tensor, reference_logprobs_n: Tensor, estimator: KlE
         case "k3":
             minus_d_n = (-d_n).clamp(-20.0, 20.0)
             return torch.expm1(minus_d_n) - minus_d_n
+        case "k3+":
+            k2_n = d_n.square() / 2
+            return k2_n + (kl_estimate(logprobs_n, reference_logprobs_n, "k3") - k2_n).detach()
         case _:
-            raise ValueError(f"expected a KL estimator 'k1', 'k2' or 'k3', got {estimator!r}")
+            raise ValueError(f"expected a KL estimator out of {get_args(KlEstimator)}, got {estimator!r}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainers.losses.base import Tokens, row_mean
-from trainers.losses.gspo import GspoLoss
+from trainers.losses.gspo import Form, GspoLoss
 
 # log ρ = 0.1, −0.3, 0.1 in the first row, of mean −1/30; 0.5 in the second
 OLD = torch.tensor([-1.0, -2.0, -0.5, -1.5], dtype=torch.float64)
@@ -36,7 +36,7 @@ def test_limits_are_the_papers():
     assert bad.loss_n.tolist() == pytest.approx([0.9997] * 3 + [1.648721], abs=1e-6)
 
 
-def gradient(form: str, advantages: list[float]) -> list[float]:
+def gradient(form: Form, advantages: list[float]) -> list[float]:
     new = NEW.clone().requires_grad_()
     batch = tokens(advantages, new)
     loss = GspoLoss(form=form, clip_low=1.0, clip_high=10.0).per_token(batch)
