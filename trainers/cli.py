@@ -206,6 +206,7 @@ Verb = (
     | Annotated[_Elsewhere, tyro.conf.subcommand("train", description="Train a model with GiGPO or GRPO.")]
     | Annotated[_Elsewhere, tyro.conf.subcommand("eval", description="Evaluate a model on every task of a split.")]
     | Annotated[_Elsewhere, tyro.conf.subcommand("sft", description="Let a model imitate the environment's expert.")]
+    | Annotated[_Elsewhere, tyro.conf.subcommand("bench", description="Compare methods over arenas and seeds.")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Export, tyro.conf.subcommand("export")]
 )
@@ -223,16 +224,17 @@ class _WithEnvs:
         return int(self.verb.run(console, make_envs))
 
 
-TRAINER_VERBS = ("train", "eval", "sft")
+TRAINER_VERBS = ("train", "eval", "sft", "bench")
 """Verbs whose options are the trainer's configuration, which takes Gymnasium and more to load."""
 
 
 def _read_trainer_verb(words: list[str]) -> Runnable:
+    from trainers.bench.command import parse_bench
     from trainers.commands import parse_sft
     from trainers.eval_command import parse_eval
     from trainers.processes import parse_train
 
-    parse: dict[str, Any] = {"train": parse_train, "eval": parse_eval, "sft": parse_sft}
+    parse: dict[str, Any] = {"train": parse_train, "eval": parse_eval, "sft": parse_sft, "bench": parse_bench}
     return _WithEnvs(verb=parse[words[0]](words[1:]))
 
 
@@ -288,16 +290,22 @@ def make_envs(config: Any) -> Any:
     Raises:
         BadOptionError: If there is no such environment, or a setting has an unknown name or a value of the wrong type.
     """
-    from agent_gym.errors import BadOptionError
+    from agent_gym.errors import AgentGymError, BadOptionError
     from wrappers import make_llm_vec
 
     _check_id(config.id)
     settings = dict(config.settings)
+    for name in ("split", "context", "num_envs"):
+        if name in settings:
+            option = f"--env.{name.replace('_', '-')}"
+            raise BadOptionError(f"{name} is no setting of the environment: it has an option of its own, {option}.")
     if config.split:
         settings["split"] = config.split
     try:
         return make_llm_vec(config.id, config.num_envs, context=config.context, **settings)
-    except TypeError as error:
+    except AgentGymError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:  # Gymnasium's, for a value that it can't use
         raise BadOptionError(f"{config.id} can't be made with the settings {settings}: {error}.") from error
 
 
@@ -310,12 +318,14 @@ def make_env(env_id: str, settings: dict[str, Any], record: str | None = None) -
     import gymnasium as gym
 
     import agent_gym  # noqa: F401  registers the ids
-    from agent_gym.errors import BadOptionError
+    from agent_gym.errors import AgentGymError, BadOptionError
     from wrappers import RecordEpisodes, check_text_spaces
 
     try:
         env: gym.Env[str, str] = gym.make(env_id, **{"disable_env_checker": True} | settings)
-    except TypeError as error:
+    except AgentGymError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:  # Gymnasium's, for a value that it can't use
         raise BadOptionError(f"{env_id} can't be made with the settings {settings}: {error}.") from error
     check_text_spaces(env)
     return env if record is None else RecordEpisodes(env, record)
@@ -383,7 +393,7 @@ def _import(module: str, env_id: str) -> None:
         sys.path.append(here)
     try:
         importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, TypeError) as error:  # TypeError: a name that begins with a dot
         raise BadOptionError(
             f"the module before ':' in {env_id!r} must be importable, from the working directory too: {error}."
         ) from error

@@ -1,0 +1,166 @@
+import json
+
+import pytest
+
+from agent_gym.errors import AgentGymError, BadOptionError
+from trainers.bench.report import episodes_to_threshold, last
+from trainers.bench.schedule import load_results
+from trainers.bench.study import Arena, Run, Study, load_study
+from trainers.cli import main
+from trainers.config import TrainConfig
+from trainers.credit import Gigpo, Grpo
+
+STUDY = """
+name = "small"
+seeds = 3
+sweep_seeds = 2
+rates = [0.1, 0.5]
+
+[arenas.rooms]
+metric = "rollout/success"
+threshold = 0.5
+config.env = { id = "AgentGym/Rooms-v0", num_envs = 16, settings = { layouts = 1 } }
+config.model = { path = "tabular" }
+config.rollout = { groups = 2, group_size = 8, max_new_tokens = 1 }
+config.loss = { kl_weight = 0.0 }
+config.output = { episodes = false, report_to = [] }
+config.iterations = 4
+tests.other = { split = "test", tasks = 2 }
+
+[arenas.slow]
+metric = "-rollout/length"
+config.env = { id = "AgentGym/Rooms-v0", settings = { regime = "slow" } }
+config.model = { path = "tabular" }
+
+[methods.grpo]
+config.credit = { method = "grpo" }
+
+[methods.gigpo]
+config.credit = { method = "gigpo", gamma = 0.9 }
+arenas = ["rooms"]
+note = "for this test"
+"""
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return load_study(path)
+
+
+def result(study: Study, run: Run, values: list[float]) -> dict:
+    column = study.arenas[run.arena].column
+    return {"curve": {column: values}, "fingerprint": study.fingerprint(run)}
+
+
+def test_a_run_is_the_arena_changed_by_method_rate_and_seed(study):
+    config = study.config(Run(arena="rooms", method="gigpo", seed=2, rate=0.5))
+    assert config.credit == Gigpo(gamma=0.9)
+    assert (config.seed, config.learner.learning_rate, config.iterations) == (2, 0.5, 4)
+    assert isinstance(study.config(Run(arena="slow", method="grpo", seed=0, rate=0.1)).credit, Grpo)
+
+
+def test_rates_are_swept_first_and_then_the_best_goes_on(study):
+    runs = study.next_runs({})
+    # Three pairs of method and arena (gigpo has nothing to do in slow), two rates, two seeds; seed 0 first.
+    assert len(runs) == 12
+    assert [run.seed for run in runs] == [0] * 6 + [1] * 6
+    # In rooms the larger rate is better for grpo, the smaller for gigpo; in slow shorter is better.
+    values = {
+        ("rooms", "grpo", 0.1): 0.2, ("rooms", "grpo", 0.5): 0.4, ("rooms", "gigpo", 0.1): 0.9,
+        ("rooms", "gigpo", 0.5): 0.8, ("slow", "grpo", 0.1): 30.0, ("slow", "grpo", 0.5): 50.0,
+    }  # fmt: skip
+    results = {run: result(study, run, [values[run.arena, run.method, run.rate or 0.0]] * 3) for run in runs}
+    chosen = {(a.name, m.name): study.best_rate(a, m, results) for a, m in study.pairs()}
+    assert chosen == {("rooms", "grpo"): 0.5, ("rooms", "gigpo"): 0.1, ("slow", "grpo"): 0.1}
+    third = study.next_runs(results)
+    assert [(run.arena, run.method, run.rate, run.seed) for run in third] == [
+        ("rooms", "gigpo", 0.1, 2),
+        ("rooms", "grpo", 0.5, 2),
+        ("slow", "grpo", 0.1, 2),
+    ]
+    results |= {run: result(study, run, [0.0]) for run in third}
+    assert study.next_runs(results) == []
+    rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
+    assert sorted(study.chosen(rooms, grpo, results)) == [0, 1, 2]
+
+
+def test_a_result_counts_only_for_the_configuration_it_was_made_with(study, tmp_path):
+    run = Run(arena="rooms", method="grpo", seed=0, rate=0.1)
+    stored = {"arena": "rooms", "method": "grpo", "seed": 0, "rate": 0.1, **result(study, run, [0.5])}
+    path = tmp_path / run.path
+    path.parent.mkdir()
+    path.write_text(json.dumps(stored))
+    assert list(load_results(study, tmp_path)[0]) == [run]
+    changed = tmp_path / "changed.toml"
+    changed.write_text(STUDY.replace("iterations = 4", "iterations = 5"))
+    assert load_results(load_study(changed), tmp_path) == ({}, [path])
+    path.write_text("{")
+    with pytest.raises(BadOptionError, match="delete it"):
+        load_results(study, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("sweep_seeds", "sweep_seed", "Did you mean 'sweep_seeds'"),
+        ("seeds = 3", "seeds = 0", "seeds must be a whole number of 1 or more, got 0"),
+        ("gamma = 0.9", "gama = 0.9", "Did you mean 'gamma'"),
+        ('arenas = ["rooms"]', 'arenas = ["room"]', "Did you mean 'rooms'"),
+        ('method = "grpo"', 'method = "grop"', "Did you mean 'grpo'"),
+        (
+            'split = "test"',
+            'split = "valid"\ntests.two = { splt = "x" }',
+            "Did you mean 'split'|must be tasks|expected",
+        ),
+        ("[methods.grpo]", "[method.grpo]", "Did you mean 'methods'"),
+        ("seeds = 3", "seeds = ", "expected TOML"),
+    ],
+)
+def test_a_study_that_means_nothing_is_refused(tmp_path, old, new, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(STUDY.replace(old, new, 1))
+    with pytest.raises(AgentGymError, match=message):
+        load_study(path)
+
+
+def test_tests_decide_nothing(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.replace("config.iterations = 4", 'config.evaluation = { split = "test" }'))
+    with pytest.raises(BadOptionError, match="trained on or chosen by"):
+        load_study(path)
+
+
+def test_figures_of_a_curve():
+    arena = Arena(name="a", config=TrainConfig(), metric="-rollout/length", threshold=4.0)
+    run = {"curve": {"rollout/length": [9, 8, 7, 5, 4, 4, 4, 3, 3, 3, 3, 2]}, "episodes_per_iteration": 10}
+    # Means of five: 6.6 (9 8 7 5 4), 5.6, 4.8, 4.0 (5 4 4 4 3): reached after the eighth iteration, 80 episodes.
+    assert episodes_to_threshold(arena, run) == 80
+    assert last(run, "rollout/length") == 2  # the last tenth of twelve is one iteration
+    never = Arena(name="a", config=TrainConfig(), threshold=0.5)
+    assert episodes_to_threshold(never, {"curve": {"rollout/success": [0.1] * 6}, "episodes_per_iteration": 10}) is None
+
+
+def test_bench_runs_a_study_once_and_writes_what_it_found(tmp_path, capsys):
+    text = STUDY.replace("rates = [0.1, 0.5]", "rates = [0.5]").replace("seeds = 3", "seeds = 2", 1)
+    start, end = text.index("[arenas.slow]"), text.index("[methods.grpo]")
+    path = tmp_path / "small.toml"
+    path.write_text(text[:start] + text[end:])
+    words = ["bench", str(path), "--scratch", str(tmp_path / "scratch"), "--jobs", "1"]
+    assert main([*words, "--dry-run"]) == 0
+    assert "4 runs can be started now" in capsys.readouterr().out
+    assert main(words) == 0
+    first = capsys.readouterr().out
+    files = sorted(file.relative_to(tmp_path).as_posix() for file in (tmp_path / "small").rglob("*.json"))
+    assert files == [f"small/rooms/{method}-lr0.5-{seed}.json" for method in ("gigpo", "grpo") for seed in (0, 1)]
+    found = json.loads((tmp_path / files[0]).read_text())
+    assert len(found["curve"]["rollout/success"]) == 4
+    assert set(found["after"]["other"]) >= {"success", "interval", "length", "tasks"}
+    assert (tmp_path / "small" / "rooms.png").stat().st_size > 10_000
+    assert "gigpo − grpo" in first
+    before = {file: (tmp_path / file).stat().st_mtime_ns for file in files}
+    assert main(words) == 0
+    assert {file: (tmp_path / file).stat().st_mtime_ns for file in files} == before
+    assert main([*words, "--report-only"]) == 0
+    assert "gigpo − grpo" in capsys.readouterr().out

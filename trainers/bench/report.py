@@ -1,0 +1,245 @@
+"""What a study found: tables in Markdown and plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from trainers.bench.statistics import (
+    bootstrap_interval,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+)
+from trainers.bench.study import Arena, Method, Results, Study, area
+
+Floats = NDArray[np.float64]
+SMOOTH = 5
+"""Iterations that a threshold must be reached over on average, so that one lucky batch does not count."""
+
+
+def write_report(study: Study, results: Results, directory: Path) -> str:
+    """Write tables and plots of whatever results there are into a directory; returns the Markdown."""
+    directory.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for arena in study.arenas.values():
+        methods = [m for a, m in study.pairs() if a is arena and study.chosen(arena, m, results)]
+        if not methods:
+            continue
+        parts += [f"### {arena.name}", arena_table(study, arena, methods, results)]
+        if arena.tests:
+            parts.append(test_table(study, arena, methods, results))
+        if len(methods) > 1:
+            parts.append(comparison_table(study, arena, methods, results))
+        plot_curves(study, arena, methods, results).savefig(directory / f"{arena.name}.png", dpi=110)
+    overall = overall_table(study, results)
+    if overall:
+        parts += ["### All arenas", overall]
+        plot_profiles(study, results).savefig(directory / "profiles.png", dpi=110)
+    text = "\n\n".join(parts) + "\n"
+    (directory / "tables.md").write_text(text, encoding="utf-8")
+    return text
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def arena_table(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> str:
+    """Area under the curve, end of the curve, length and steps to the threshold, as interquartile means over seeds."""
+    rows = []
+    for method in methods:
+        runs = list(study.chosen(arena, method, results).values())
+        rate = study.best_rate(arena, method, results)
+        steps = [episodes_to_threshold(arena, run) for run in runs]
+        reached = [one for one in steps if one is not None]
+        rows.append(
+            [
+                method.name,
+                str(len(runs)),
+                "" if rate is None else f"{rate:g}",
+                _with_interval([arena.sign * area(arena, run) for run in runs]),
+                _with_interval([last(run, arena.column) for run in runs]),
+                _with_interval([last(run, "rollout/success") for run in runs]),
+                _with_interval([last(run, "rollout/length") for run in runs]),
+                f"{np.median(reached):,.0f} ({len(reached)} of {len(runs)})" if reached else f"none of {len(runs)}",
+            ]
+        )
+    head = ["method", "seeds", "rate", f"mean {arena.column}", "at the end", "success at the end", "turns at the end"]
+    if arena.threshold is None:
+        rows = [row[:-1] for row in rows]
+    else:
+        head.append(f"episodes to {arena.threshold:g}")
+    return markdown(head, rows)
+
+
+def test_table(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> str:
+    """Greedy play of tasks that decided nothing, by the weights at the start and at the end; means over seeds."""
+    rows = []
+    for name in arena.tests:
+        for method in methods:
+            runs = [
+                run
+                for run in study.chosen(arena, method, results).values()
+                if "success" in run["after"].get(name, {}) and "success" in run["before"].get(name, {})
+            ]
+            if runs:
+                before = [100 * run["before"][name]["success"] for run in runs]
+                after = [100 * run["after"][name]["success"] for run in runs]
+                lengths = [np.mean([run[when][name]["length"] for run in runs]) for when in ("before", "after")]
+                rows.append(
+                    [
+                        name,
+                        method.name,
+                        str(len(runs)),
+                        _with_interval(before, "{:.1f}"),
+                        _with_interval(after, "{:.1f}"),
+                        f"{min(after):.1f} to {max(after):.1f}",
+                        f"{lengths[0]:.1f} → {lengths[1]:.1f}",
+                    ]
+                )
+    head = ["test", "method", "seeds", "success before, %", "success after, %", "lowest to highest", "turns"]
+    return markdown(head, rows)
+
+
+def comparison_table(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> str:
+    """Every method against the first: by seed the difference of area and tests, and the probability of improvement."""
+    first, *others = methods
+    theirs = study.chosen(arena, first, results)
+    rows = []
+    for method in others:
+        ours = study.chosen(arena, method, results)
+        seeds = sorted(set(ours) & set(theirs))
+        if len(seeds) < 2:
+            continue
+        columns = [np.array([[area(arena, runs[seed])] for seed in seeds]) for runs in (ours, theirs)]
+        gains = [area(arena, ours[seed]) - area(arena, theirs[seed]) for seed in seeds]
+        row = [
+            f"{method.name} − {first.name}",
+            str(len(seeds)),
+            _with_interval(gains, mean=True),
+            f"{probability_of_improvement(*columns):.2f}",
+        ]
+        for name in arena.tests:
+            pairs = [(ours[seed]["after"].get(name, {}), theirs[seed]["after"].get(name, {})) for seed in seeds]
+            if all("success" in one for pair in pairs for one in pair):
+                row.append(_with_interval([100 * (a["success"] - b["success"]) for a, b in pairs], "{:.1f}", mean=True))
+            else:
+                row.append("")
+        rows.append(row)
+    head = ["difference", "seeds", "area (more is better)", "probability of improvement"]
+    return markdown([*head, *(f"{name}, points" for name in arena.tests)], rows) if rows else ""
+
+
+def overall_table(study: Study, results: Results) -> str:
+    """Methods that were run in every arena: interquartile mean of normalised areas."""
+    scores = normalised_areas(study, results)
+    if len(study.arenas) < 2 or not scores:
+        return ""
+    rows = []
+    for name, table in sorted(scores.items(), key=lambda entry: -interquartile_mean(entry[1])):
+        low, high = bootstrap_interval(lambda drawn: interquartile_mean(drawn[0]), [table])
+        rows.append([name, f"{interquartile_mean(table):.3f} ({low:.3f} to {high:.3f})"])
+    return markdown(["method", "interquartile mean of the area, 0 worst and 1 best run of an arena"], rows)
+
+
+def normalised_areas(study: Study, results: Results) -> dict[str, Floats]:
+    """Areas of the methods that were run in every arena, shape (seeds, arenas), scaled to 0–1 within each arena."""
+    everywhere = [m for m in study.methods.values() if all(study.chosen(a, m, results) for a in study.arenas.values())]
+    tables = {m.name: np.full((study.seeds, len(study.arenas)), np.nan) for m in everywhere}
+    for column, arena in enumerate(study.arenas.values()):
+        values = {m.name: study.chosen(arena, m, results) for m in everywhere}
+        areas = [area(arena, run) for runs in values.values() for run in runs.values()]
+        low, high = (min(areas), max(areas)) if areas else (0.0, 1.0)
+        for name, runs in values.items():
+            for seed, run in runs.items():
+                tables[name][seed, column] = (area(arena, run) - low) / (high - low or 1.0)
+    return tables
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+# Figures of one run ---------------------------------------------------------------------------------------------------
+
+
+def last(run: dict[str, Any], column: str) -> float:
+    """Mean of a column over the last tenth of the run, one iteration at least; NaN if it has none."""
+    values = run["curve"].get(column)
+    return float(np.mean(values[-max(1, len(values) // 10) :])) if values else float("nan")
+
+
+def episodes_to_threshold(arena: Arena, run: dict[str, Any]) -> int | None:
+    """Episodes until the mean of the metric over some iterations first reaches the threshold; None if it never does."""
+    if arena.threshold is None:
+        return None
+    values = arena.sign * np.asarray(run["curve"][arena.column])
+    width = min(SMOOTH, len(values))
+    smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+    above = np.flatnonzero(smooth >= arena.sign * arena.threshold)
+    return int((above[0] + width) * run["episodes_per_iteration"]) if len(above) else None
+
+
+def _with_interval(values: Sequence[float], form: str = "{:.3f}", *, mean: bool = False) -> str:
+    """Interquartile mean (or mean) over seeds with its bootstrap interval; a single run has none."""
+    column = np.array([value for value in values if value == value], dtype=np.float64)[:, None]
+    if not len(column):
+        return ""
+
+    def statistic(drawn: Sequence[Floats]) -> float:
+        return float(np.mean(drawn[0])) if mean else interquartile_mean(drawn[0])
+
+    centre = form.format(statistic([column]))
+    if len(column) == 1:
+        return centre
+    low, high = bootstrap_interval(statistic, [column])
+    return f"{centre} ({form.format(low)} to {form.format(high)})"
+
+
+# Plots ----------------------------------------------------------------------------------------------------------------
+
+
+def plot_curves(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> Figure:
+    """The metric and the length against episodes: interquartile mean over seeds, and the range of all seeds."""
+    columns = list(dict.fromkeys([arena.column, "rollout/length"]))
+    figure = Figure(figsize=(5.5 * len(columns), 4.2), layout="constrained")
+    for place, column in enumerate(columns):
+        axes = figure.add_subplot(1, len(columns), place + 1)
+        for number, method in enumerate(methods):
+            runs = [run for run in study.chosen(arena, method, results).values() if run["curve"].get(column)]
+            if not runs:
+                continue
+            length = min(len(run["curve"][column]) for run in runs)
+            table = np.array([run["curve"][column][:length] for run in runs])
+            episodes = (1 + np.arange(length)) * runs[0]["episodes_per_iteration"]
+            middle = np.array([interquartile_mean(table[:, i]) for i in range(length)])
+            colour = f"C{number % 10}"
+            style = ("-", "--", ":")[number // 10 % 3]
+            axes.plot(episodes, middle, style, color=colour, label=f"{method.name} ({len(runs)})")
+            axes.fill_between(episodes, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.12, linewidth=0)
+        axes.set_xlabel("episodes")
+        axes.set_ylabel(column)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize="small")
+    figure.suptitle(f"{arena.name}: interquartile mean over seeds, lowest to highest shaded")
+    return figure
+
+
+def plot_profiles(study: Study, results: Results) -> Figure:
+    """Share of runs above each normalised area."""
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    thresholds = np.linspace(0, 1, 101)
+    for number, (name, table) in enumerate(normalised_areas(study, results).items()):
+        style = ("-", "--", ":")[number // 10 % 3]
+        axes.plot(thresholds, performance_profile(table, thresholds), style, color=f"C{number % 10}", label=name)
+    axes.set_xlabel("area under the curve, normalised within each arena")
+    axes.set_ylabel("share of runs above")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return figure

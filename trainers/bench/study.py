@@ -1,0 +1,268 @@
+"""What a study compares: methods, in arenas, over seeds; and which run comes next.
+
+A study is a TOML file. An *arena* is a whole training configuration; a *method* is a change of it. Every run leaves one
+small JSON file, and what has its file is never run again, so a study may take days, be stopped at any time and be
+extended later.
+
+    name = "alfworld"
+    seeds = 5                       # of the rate that is best
+    sweep_seeds = 2                 # of every rate
+    rates = [3e-4, 1e-3]            # learning rates; none leaves the arena's own
+
+    [arenas.generated]
+    recipe = "alfworld-tiny"        # or a config with a model in it
+    metric = "rollout/success"      # what is compared, from metrics.jsonl; a minus in front if less is better
+    config = { iterations = 60 }
+    tests.published = { split = "valid_seen" }
+
+    [methods.gigpo]
+    config = { credit = { method = "gigpo" } }
+
+Rates are swept on the first seeds, each method has its own best one (highest mean area under the curve), and only that
+is repeated on the other seeds: a method whose advantages are twice as large must not win by its larger steps.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from agent_gym.errors import BadOptionError, did_you_mean
+from trainers.config import TrainConfig, config_from_table, to_toml
+from trainers.recipes import load_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """Tasks that the weights at the start and at the end are played on, greedily; they decide nothing."""
+
+    split: str
+    tasks: int | None = None
+    """Tasks, evenly spaced over the split's list; all if none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arena:
+    """What is learnt, and how it is measured."""
+
+    name: str
+    config: TrainConfig
+    recipe: str | None = None
+    """Makes the model; all methods of a seed start from the same one."""
+    metric: str = "rollout/success"
+    """Column of `metrics.jsonl` that methods are compared by; a minus in front says that less is better."""
+    threshold: float | None = None
+    """Value of the metric that counts as learnt."""
+    tests: Mapping[str, TestSet] = field(default_factory=dict)
+
+    @property
+    def column(self) -> str:
+        """The metric's name, without the sign."""
+        return self.metric.removeprefix("-")
+
+    @property
+    def sign(self) -> float:
+        """−1 where less is better."""
+        return -1.0 if self.metric.startswith("-") else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to learn: changes of an arena's configuration."""
+
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    arenas: tuple[str, ...] = ()
+    """Where it applies; everywhere if empty."""
+    note: str = ""
+    """Why it is left out elsewhere, or what it stands for."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Run:
+    """One training run of a study."""
+
+    arena: str
+    method: str
+    seed: int
+    rate: float | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where its result lies, below the study's directory."""
+        rate = "" if self.rate is None else f"-lr{self.rate:g}"
+        return Path(self.arena) / f"{self.method}{rate}-{self.seed}.json"
+
+
+Results = dict[Run, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All of it."""
+
+    name: str
+    arenas: Mapping[str, Arena]
+    methods: Mapping[str, Method]
+    seeds: int = 5
+    sweep_seeds: int = 2
+    rates: tuple[float, ...] = ()
+
+    def pairs(self) -> Iterator[tuple[Arena, Method]]:
+        """Every method in every arena where it applies."""
+        for arena in self.arenas.values():
+            for method in self.methods.values():
+                if not method.arenas or arena.name in method.arenas:
+                    yield arena, method
+
+    def config(self, run: Run) -> TrainConfig:
+        """The configuration of a run; where a recipe makes the model, it names none."""
+        config = config_from_table(self.methods[run.method].config, self.arenas[run.arena].config)
+        if run.rate is not None:
+            config = replace(config, learner=replace(config.learner, learning_rate=run.rate))
+        return replace(config, seed=run.seed)
+
+    def fingerprint(self, run: Run) -> str:
+        """What a result must agree with to count: a hash of the configuration, of its output directory aside."""
+        arena = self.arenas[run.arena]
+        tests = {name: asdict(test) for name, test in arena.tests.items()}
+        text = to_toml(replace(self.config(run), output_dir="")) + json.dumps([arena.recipe, tests])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def next_runs(self, results: Results) -> list[Run]:
+        """The runs that are missing and can be decided on by now; empty when the study is done."""
+        missing: list[Run] = []
+        for arena, method in self.pairs():
+            sweep = [
+                Run(arena=arena.name, method=method.name, seed=seed, rate=rate)
+                for seed in range(min(self.sweep_seeds, self.seeds) if len(self.rates) > 1 else 0)
+                for rate in self.rates
+            ]
+            waiting = [run for run in sweep if run not in results]
+            if not waiting:
+                rate = self.best_rate(arena, method, results)
+                runs = [Run(arena=arena.name, method=method.name, seed=seed, rate=rate) for seed in range(self.seeds)]
+                waiting = [run for run in runs if run not in results]
+            missing += waiting
+        return sorted(missing, key=lambda run: (run.seed, run.arena, run.method, run.rate or 0.0))
+
+    def best_rate(self, arena: Arena, method: Method, results: Results) -> float | None:
+        """The rate with the highest mean area under the curve over the seeds of the sweep; None if none is swept."""
+        if not self.rates:
+            return None
+        if len(self.rates) == 1:
+            return self.rates[0]
+        means: dict[float, float] = {}
+        for rate in self.rates:
+            runs = [
+                Run(arena=arena.name, method=method.name, seed=seed, rate=rate)
+                for seed in range(min(self.sweep_seeds, self.seeds))
+            ]
+            if all(run in results for run in runs):
+                means[rate] = fmean(area(arena, results[run]) for run in runs)
+        return max(means, key=lambda rate: (means[rate], -rate)) if means else None
+
+    def chosen(self, arena: Arena, method: Method, results: Results) -> dict[int, dict[str, Any]]:
+        """Results of the best rate by seed: what is reported."""
+        rate = self.best_rate(arena, method, results)
+        runs = (Run(arena=arena.name, method=method.name, seed=seed, rate=rate) for seed in range(self.seeds))
+        return {run.seed: results[run] for run in runs if run in results}
+
+
+def area(arena: Arena, result: Mapping[str, Any]) -> float:
+    """Mean of the metric over all iterations, signed so that more is better."""
+    return arena.sign * fmean(result["curve"][arena.column])
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study from a TOML file.
+
+    Raises:
+        BadOptionError: If the file can't be read, or something in it has no meaning.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadOptionError(f"expected a study, got {str(path)!r} ({error.strerror}).") from error
+    except ValueError as error:
+        raise BadOptionError(f"expected TOML in {str(path)!r}: {error}.") from error
+    _check(table, {one.name for one in fields(Study)}, "")
+    for name in ("name", "arenas", "methods"):
+        if not table.get(name):
+            raise BadOptionError(f"{str(path)!r} must have {name!r}; it has {sorted(table)}.")
+    arenas = {name: _arena(name, entry) for name, entry in table["arenas"].items()}
+    methods = {name: _method(name, entry, arenas) for name, entry in table["methods"].items()}
+    study = Study(
+        name=str(table["name"]),
+        arenas=arenas,
+        methods=methods,
+        seeds=_count(table, "seeds", 5),
+        sweep_seeds=_count(table, "sweep_seeds", 2),
+        rates=tuple(float(rate) for rate in table.get("rates", ())),
+    )
+    for arena, method in study.pairs():  # a method that does not fit says so now, not after a night of runs
+        rate = study.rates[0] if study.rates else None
+        study.config(Run(arena=arena.name, method=method.name, seed=0, rate=rate))
+    return study
+
+
+def _arena(name: str, table: Mapping[str, Any]) -> Arena:
+    _check(table, {one.name for one in fields(Arena)} - {"name"}, f"arenas.{name}.")
+    recipe = table.get("recipe")
+    base = TrainConfig() if recipe is None else load_recipe(recipe).CONFIG
+    tests = {}
+    for test, entry in table.get("tests", {}).items():
+        _check(entry, {one.name for one in fields(TestSet)}, f"arenas.{name}.tests.{test}.")
+        tests[test] = TestSet(**entry)
+    config = config_from_table(table.get("config", {}), base)
+    for test, entry in tests.items():
+        if entry.split in (config.env.split, config.evaluation.split):
+            raise BadOptionError(
+                f"arenas.{name}.tests.{test}.split must be tasks that decide nothing, got {entry.split!r}, which is "
+                "trained on or chosen by."
+            )
+    return Arena(
+        name=name,
+        config=config,
+        recipe=recipe,
+        metric=str(table.get("metric", "rollout/success")),
+        threshold=table.get("threshold"),
+        tests=tests,
+    )
+
+
+def _method(name: str, table: Mapping[str, Any], arenas: Mapping[str, Arena]) -> Method:
+    _check(table, {one.name for one in fields(Method)} - {"name"}, f"methods.{name}.")
+    for arena in table.get("arenas", ()):
+        if arena not in arenas:
+            raise BadOptionError(
+                f"methods.{name}.arenas must name arenas of this study, {sorted(arenas)}, got {arena!r}."
+                + did_you_mean(arena, arenas)
+            )
+    return Method(
+        name=name,
+        config=table.get("config", {}),
+        arenas=tuple(table.get("arenas", ())),
+        note=str(table.get("note", "")),
+    )
+
+
+def _check(table: Any, known: set[str], where: str) -> None:
+    if not isinstance(table, Mapping):
+        raise BadOptionError(f"{where.rstrip('.')} must be a table, got {table!r}.")
+    for name in table:
+        if name not in known:
+            raise BadOptionError(
+                f"unknown key {where + name!r}: expected one of {sorted(known)}.{did_you_mean(name, known)}"
+            )
+
+
+def _count(table: Mapping[str, Any], name: str, default: int) -> int:
+    value = table.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadOptionError(f"{name} must be a whole number of 1 or more, got {value!r}.")
+    return value

@@ -1,0 +1,184 @@
+"""One job of a study, as a worker process does it: make an arena's model for a seed, or train and measure one run."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agent_gym.errors import DataNotFoundError
+from trainers.bench.study import Arena, Run, Study, TestSet
+from trainers.config import EnvConfig, ModelConfig, TrainConfig
+
+MakeEnvs = Callable[[EnvConfig], Any]
+CURVE = ("success", "score", "return", "length", "invalid_actions")
+"""Columns of the rollout that a result keeps, beside the arena's metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker is sent."""
+
+    study: Study
+    run: Run
+    scratch: Path
+    """Directory of the study's working files."""
+    results: Path
+    """Directory of its results."""
+    only_prepare: bool = False
+    """Make the model that the runs of this arena and seed start from, and nothing else."""
+
+    @property
+    def model(self) -> Path:
+        """Where the recipe puts what the runs of this arena and seed share."""
+        return self.scratch / "models" / self.run.arena / str(self.run.seed)
+
+    @property
+    def directory(self) -> Path:
+        """The run's own directory."""
+        return self.scratch / "runs" / self.run.path.with_suffix("")
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the run can start."""
+        return self.study.arenas[self.run.arena].recipe is None or (self.model / "ready.json").is_file()
+
+
+def do(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
+    """Do a job; returns what the run's result file holds, or for a model how long it took.
+
+    Interrupted or killed, it goes on where it was when it is done again.
+    """
+    from trainers.commands import be_quiet
+    from trainers.parallel import limit_threads
+
+    limit_threads()
+    be_quiet()
+    return _prepare(job, make_envs) if job.only_prepare else _run(job, make_envs)
+
+
+def _prepare(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
+    from trainers.recipes import load_recipe
+
+    arena = job.study.arenas[job.run.arena]
+    assert arena.recipe is not None, "only recipes make models"
+    began = time.process_time()
+    config = replace(arena.config, seed=job.run.seed)
+    env = make_envs(config.env)
+    job.model.mkdir(parents=True, exist_ok=True)
+    with (job.model / "log.txt").open("a", encoding="utf-8") as log:
+
+        def say(line: str) -> None:
+            log.write(line + "\n")
+            log.flush()
+
+        ready = load_recipe(arena.recipe).prepare(config, env, job.model, say)
+    env.close()
+    figures = {"model": ready.model.path, "cpu_minutes": (time.process_time() - began) / 60}
+    _write(job.model / "ready.json", figures)
+    return figures
+
+
+def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
+    from trainers.commands import load_policy
+    from trainers.evaluate import versions
+    from trainers.train import Trainer
+
+    arena = job.study.arenas[job.run.arena]
+    config = replace(job.study.config(job.run), output_dir=str(job.directory))
+    if arena.recipe is not None:
+        path = json.loads((job.model / "ready.json").read_text(encoding="utf-8"))["model"]
+        config = replace(config, model=ModelConfig(path=path))
+    env = make_envs(config.env)
+    began = time.process_time()
+    before = _tests(arena, config, env, load_policy(config.model, trained=True)) if arena.tests else {}
+    policy = load_policy(config.model, trained=True)
+    trainer = Trainer(config, env=env, policy=policy, resume=True)
+    trainer.train()
+    after = _tests(arena, config, env, policy) if arena.tests else {}
+    env.close()
+    result = {
+        "study": job.study.name,
+        "arena": job.run.arena,
+        "method": job.run.method,
+        "seed": job.run.seed,
+        "rate": job.run.rate,
+        "fingerprint": job.study.fingerprint(job.run),
+        "episodes_per_iteration": config.rollout.groups * config.rollout.group_size,
+        "curve": read_curve(job.directory / "metrics.jsonl", arena),
+        "before": before,
+        "after": after,
+        "cpu_minutes": (time.process_time() - began) / 60,
+        "versions": versions(),
+    }
+    _write(job.results / job.run.path, result)
+    return result
+
+
+def _tests(arena: Arena, config: TrainConfig, env: Any, policy: Any) -> dict[str, Any]:
+    """Play the tests; one without data on this machine is left out, and the result says so."""
+    found: dict[str, Any] = {}
+    for name, test in arena.tests.items():
+        try:
+            found[name] = _test(test, config, env, policy)
+        except DataNotFoundError as error:
+            found[name] = {"not_measured": str(error).splitlines()[0]}
+    return found
+
+
+def _test(test: TestSet, config: TrainConfig, env: Any, policy: Any) -> dict[str, Any]:
+    from trainers.evaluate import evaluate, summarise
+    from trainers.policies.base import Sampling
+    from trainers.tasks import spread
+
+    groups, _ = evaluate(
+        policy,
+        env.slots,
+        spread(env.slots.tasks(test.split), test.tasks),
+        context=config.env.context,
+        sampling=Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens, stop=config.rollout.stop),
+    )
+    evaluation = summarise(groups)
+    return {
+        "tasks": evaluation.all.tasks,
+        "success": evaluation.all.success,
+        "interval": list(evaluation.all.interval),
+        "length": evaluation.all.length,
+        "length_of_successes": evaluation.all.length_of_successes,
+        "invalid_actions": evaluation.all.invalid_actions,
+        "by_kind": {kind: [result.success, result.tasks] for kind, result in evaluation.by_kind.items()},
+    }
+
+
+def read_curve(path: Path, arena: Arena) -> dict[str, list[Any]]:
+    """The columns of a run's metrics that its result keeps, one entry per iteration; validation where there was one."""
+    columns: dict[str, list[Any]] = {}
+    validation: list[list[float]] = []
+    wanted = dict.fromkeys((*(f"rollout/{name}" for name in CURVE), arena.column))
+    for line in path.read_text(encoding="utf-8").splitlines():
+        metrics = json.loads(line)
+        if "eval/success" in metrics:
+            validation.append([metrics["iteration"], metrics["eval/success"], metrics["eval/length"]])
+        if "rollout/episodes" in metrics:
+            for name in wanted:
+                if name in metrics:
+                    columns.setdefault(name, []).append(metrics[name])
+    return columns | ({"validation": validation} if validation else {})
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all, with four decimals: small files, and differences that can be read."""
+    from trainers.run_files import written_whole
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as file:
+        file.write(json.dumps(_rounded(value)) + "\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) and abs(value) >= 1e-3 else value
