@@ -58,6 +58,9 @@ class SftConfig:
     """Passes over a round's demonstrations."""
     batch_size: int = 8
     """Samples per step of the weights: episodes in a conversation, turns in step context."""
+    observation_weight: float = 0.0
+    """Weight of predicting what the environment says, where a demonstrated token counts 1. A model from nothing learns
+    to read by it; one that can read does not need it."""
     slips: float = 0.0
     """Chance that the demonstrator says something else than the expert. Such a turn is seen, but not imitated."""
     seed: int = 0
@@ -74,6 +77,8 @@ class SftConfig:
         for name in ("episodes", "rounds", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise BadOptionError(f"{name} must be 1 or more, got {getattr(self, name)}.")
+        if not (math.isfinite(self.observation_weight) and self.observation_weight >= 0):
+            raise BadOptionError(f"observation_weight must be 0 or more, got {self.observation_weight}.")
         if not 0 <= self.slips < 1:
             raise BadOptionError(f"slips must be a probability below 1, got {self.slips}.")
 
@@ -136,6 +141,14 @@ def demonstrate(
             + (f"; the first error was {errors[0]}" if errors else "")
         )
     return solved
+
+
+def read_too(sample: Sample, weight: float) -> Sample:
+    """Let a sample teach what the environment says as well, each token with this weight; slips keep the weight 0."""
+    everything = np.ones_like(sample.action_mask)
+    everything[0] = False  # nothing comes before it to predict it from
+    weights = np.where(sample.action_mask, sample.advantages, np.float32(weight))
+    return replace(sample, action_mask=everything, advantages=weights.astype(np.float32))
 
 
 _AT_ONCE = 500
@@ -224,6 +237,8 @@ class Cloner:
                 f"expected demonstrations within the model's context of {self._context_limit} tokens, got none below "
                 f"{shortest}: use a model with a longer context, or context 'step'."
             )
+        if config.observation_weight:
+            samples = [read_too(sample, config.observation_weight) for sample in samples]
         return samples
 
     def _make_learner(self, minibatches: int) -> Learner:

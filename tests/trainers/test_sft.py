@@ -121,6 +121,20 @@ def test_imitation_that_was_interrupted_goes_on_bit_for_bit(tmp_path):
     assert all(torch.equal(p, q) for p, q in zip(weights(second), weights(whole), strict=True))
 
 
+def test_observations_can_be_learnt_too_and_slips_never_are(tmp_path):
+    plain = cloner(tmp_path, replace(CONFIG, slips=0.5))._samples()
+    reading = cloner(tmp_path, replace(CONFIG, slips=0.5, observation_weight=0.25))._samples()
+    slips = 0
+    for one, other in zip(plain, reading, strict=True):
+        assert not other.action_mask[0]
+        assert other.action_mask[1:].all()
+        said = one.action_mask
+        assert set(other.advantages[~said][1:]) == {0.25}
+        assert (other.advantages[said] == one.advantages[said]).all()
+        slips += int((other.advantages == 0).sum())
+    assert slips
+
+
 def test_demonstrations_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(BadOptionError, match="context of 50 tokens"):
         cloner(tmp_path, limit=50).run()
