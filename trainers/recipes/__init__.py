@@ -12,7 +12,10 @@ from typing import Any, Protocol, cast
 from agent_gym.errors import BadOptionError, did_you_mean
 from trainers.config import TrainConfig
 
-RECIPES = {"alfworld-tiny": "trainers.recipes.alfworld_tiny"}
+RECIPES = {
+    "alfworld-tiny": "trainers.recipes.alfworld_tiny",
+    "alfworld-long": "trainers.recipes.alfworld_long",
+}
 """Modules by the names that the command line knows them under."""
 
 
