@@ -42,7 +42,8 @@ GRACE_S = 10.0
 """Time that the other processes get to end by themselves when one has failed."""
 
 EPISODES_AT_ONCE = 16
-"""Episodes per process below which another one is not worth it: a step of generation costs nearly the same for one."""
+"""Episodes per process below which another one is not worth it. One core with half a million weights takes 0.9 ms for a
+step of generation with one episode, 1.7 with 16 and 7.0 with 64: from here on a smaller share is as quick per token."""
 BYTES_PER_WEIGHT = 20
 """Of a process: weight, gradient, two averages and a reference, in float32."""
 BYTES_PER_PROCESS = 800_000_000
