@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ARGUMENTS = {"quickstart.py": ["--episodes", "3"], "train_gigpo.py": ["--smoke"]}
+ARGUMENTS = {
+    "quickstart.py": ["--episodes", "3"],
+    "train_gigpo.py": ["--smoke"],
+    "rooms_in_seconds.py": ["--rates", "3", "--seeds", "1", "--iterations", "2"],
+}
 """Those of the examples that take long without."""
 
 

@@ -1,4 +1,4 @@
-"""AdamW by name, and masters for short weights."""
+"""Optimisers by name, and masters for short weights."""
 
 import math
 
@@ -111,3 +111,18 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
 def test_a_frozen_model_is_refused():
     with pytest.raises(ValueError, match="all are frozen"):
         Optimiser({}, SETTINGS)
+
+
+def test_sgd_moves_by_the_rate_times_the_gradient():
+    # Gradient 1 everywhere, rate 0.1: 0.5 − 0.1 − 0.1. Nothing is averaged, so there is nothing to keep.
+    settings = LearnerSettings(optimiser="sgd", max_grad_norm=math.inf)
+    moved = weight(0.5)
+    optimiser = Optimiser({"moved": moved}, settings)
+    push(optimiser, moved, rate=0.1)
+    push(optimiser, moved, rate=0.1)
+    assert moved.tolist() == pytest.approx([0.3, 0.3])
+    assert optimiser.state() == {}
+    again = Optimiser({"moved": moved}, settings)
+    again.load_state({})
+    push(again, moved, rate=0.1)
+    assert moved.tolist() == pytest.approx([0.2, 0.2])

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from agent_gym import keys
 from agent_gym.errors import BadOptionError
 from agent_gym.vector import Frame
-from trainers.policies.base import Messages, ModelError, Request, random_stream
+from trainers.policies.base import Codec, Messages, ModelError, Request, random_stream
 from trainers.policies.draw import draw
 from trainers.policies.scripted import COMMAND_IN_TAGS
 from trainers.types import Completion
@@ -255,8 +255,9 @@ class TabularPolicy:
     ) -> None:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise BadOptionError("a tabular policy is trained in one process: run it without torchrun.")
-        self.model = model or TabularModel(settings)
-        self.codec = TabularCodec(self.model.names, form)
+        self._table = model or TabularModel(settings)
+        self.model: nn.Module = self._table
+        self.codec: Codec = TabularCodec(self._table.names, form)
         self.tokens_processed = 0
 
     @classmethod
@@ -283,11 +284,11 @@ class TabularPolicy:
         if not requests:
             return []
         rows = torch.tensor([self._row(request.frame) for request in requests])
-        logits = self.model.table.weight[rows] + self.model.names.mask_sc[rows]
+        logits = self._table.table.weight[rows] + self._table.names.mask_sc[rows]
         uniforms = torch.tensor([float(random_stream(request.seed, 1)[0]) for request in requests], dtype=torch.float64)
         ids, logprobs = draw(logits, uniforms, [request.sampling.temperature for request in requests])
         self.tokens_processed += 2 * len(requests)
-        first_state = self.model.settings.commands
+        first_state = self._table.settings.commands
         return [
             Completion(prompt_ids=(first_state + row,), token_ids=(token,), logprobs=(logprob,), finish="stop")
             for row, token, logprob in zip(rows.tolist(), ids.tolist(), logprobs.tolist(), strict=True)
@@ -302,12 +303,12 @@ class TabularPolicy:
         Raises:
             BadOptionError: If it was not.
         """
-        names = self.model.names
+        names = self._table.names
         if key not in names.states:
             raise BadOptionError(f"expected the key of a state that was met, got {key!r}.")
         row = names.states[key]
         texts = list(names.commands)
-        logits = self.model.table.weight[row, names.admissible[row]].detach().double()
+        logits = self._table.table.weight[row, names.admissible[row]].detach().double()
         chances = torch.softmax(logits, dim=0).tolist()
         return {texts[column]: chance for column, chance in zip(names.admissible[row], chances, strict=True)}
 
@@ -321,12 +322,12 @@ class TabularPolicy:
             raise BadOptionError(
                 f"a tabular policy draws from info[{keys.ADMISSIBLE_ACTIONS!r}], which this environment does not tell."
             )
-        return self.model.names.row(self._key(frame), commands)
+        return self._table.names.row(self._key(frame), commands)
 
     def _key(self, frame: Frame) -> str:
-        if self.model.settings.key == "observation":
+        if self._table.settings.key == "observation":
             return frame.observation
-        name = keys.STATE_KEY if self.model.settings.key == "state" else keys.TASK
+        name = keys.STATE_KEY if self._table.settings.key == "state" else keys.TASK
         return str(frame.info[name])
 
 

@@ -12,12 +12,16 @@ from agent_gym.vector import Frame
 from trainers.checkpoint import CheckpointError
 from trainers.cli import main
 from trainers.config import config_from_table
+from trainers.credit import Grpo
 from trainers.learner import Learner
+from trainers.losses.ppo import PpoLoss
 from trainers.policies.base import ModelError, Request, Sampling
 from trainers.policies.tabular import TabularModel, TabularPolicy, TabularSettings, is_tabular
 from trainers.rollout import play
 from trainers.samples import build_samples
+from trainers.settings import LearnerSettings
 from trainers.train import Trainer
+from trainers.types import Episode, Group, Turn
 from wrappers import make_llm_vec
 
 ROOMS = "AgentGym/Rooms-v0"
@@ -131,6 +135,28 @@ def test_the_learner_computes_the_probabilities_that_were_drawn_from(tmp_path, c
         drawn = torch.from_numpy(sample.old_logprobs[sample.action_mask])
         assert torch.allclose(learnt, drawn, atol=1e-5, rtol=0)
         assert drawn.max() < 0
+
+
+def test_one_step_of_gradient_descent_by_hand():
+    """Two episodes of one turn in one state with two commands: "a" pays 1, "b" nothing. GRPO's advantages are ±1/√2, π
+    is 1/2. The gradient of −mean(A·log π) at the logit of "a" is −½(1/√2·½ + 1/√2·½) = −1/(2√2) = −.353553."""
+    policy = TabularPolicy(form="{command}")
+    episodes = []
+    for command, reward in (("a", 1.0), ("b", 0.0)):
+        drawn = next(
+            one
+            for one in (policy.complete([request(commands=("a", "b"), seed=seed)])[0] for seed in range(99))
+            if policy.codec.decode(one.token_ids) == command
+        )
+        episodes.append(Episode(turns=(Turn(completion=drawn, state_key="s", reward=reward),)))
+    group = Group(task="t", episodes=tuple(episodes))
+    settings = LearnerSettings(optimiser="sgd", learning_rate=1.0, max_grad_norm=math.inf)
+    learner = Learner(policy.model, settings, PpoLoss(kl_weight=0.0))
+    learner.update(build_samples([group], [Grpo()(group)], "step"))
+    logits = policy.model.table.weight[0, :2]
+    assert logits.tolist() == pytest.approx([0.353553, -0.353553], abs=1e-5)
+    assert policy.probabilities("s")["a"] == pytest.approx(1 / (1 + math.exp(-0.707107)), abs=1e-5)
+    assert policy.model.table.weight[1:].abs().max() == 0
 
 
 def test_both_contexts_learn_the_same(tmp_path):
