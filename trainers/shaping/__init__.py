@@ -18,6 +18,7 @@ so that a shaper sees rewards in the units that are learned from, and a penalty 
 from trainers.shaping.base import FittedShaper, Shaper, ShaperChain, ShaperState, Startable
 from trainers.shaping.calm import Calm
 from trainers.shaping.explors import Explors
+from trainers.shaping.exprd import Exprd
 from trainers.shaping.intent import IntentReward
 from trainers.shaping.invalid import PenaliseInvalid
 from trainers.shaping.ircoco import Ircoco
@@ -32,6 +33,7 @@ from trainers.shaping.spa import Spa
 __all__ = [
     "Calm",
     "Explors",
+    "Exprd",
     "FittedShaper",
     "IntentReward",
     "Ircoco",
