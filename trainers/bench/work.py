@@ -59,6 +59,7 @@ def do(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
 
 
 def _prepare(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
+    from trainers.commands import load_policy
     from trainers.recipes import load_recipe
 
     arena = job.study.arenas[job.run.arena]
@@ -74,8 +75,10 @@ def _prepare(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
             log.flush()
 
         ready = load_recipe(arena.recipe).prepare(config, env, job.model, say)
+    spent = time.process_time() - began
+    tests = _tests(arena, config, env, load_policy(ready.model, trained=True))
     env.close()
-    figures = {"model": ready.model.path, "cpu_minutes": (time.process_time() - began) / 60}
+    figures = {"model": ready.model.path, "cpu_minutes": spent / 60, "tests": tests}
     _write(job.model / "ready.json", figures)
     return figures
 
@@ -87,16 +90,18 @@ def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
 
     arena = job.study.arenas[job.run.arena]
     config = replace(job.study.config(job.run), output_dir=str(job.directory))
+    shared: dict[str, Any] = {}
     if arena.recipe is not None:
-        path = json.loads((job.model / "ready.json").read_text(encoding="utf-8"))["model"]
-        config = replace(config, model=ModelConfig(path=path))
+        shared = json.loads((job.model / "ready.json").read_text(encoding="utf-8"))
+        config = replace(config, model=ModelConfig(path=shared["model"]))
     env = make_envs(config.env)
+    before = shared["tests"] if shared else _tests(arena, config, env, load_policy(config.model, trained=True))
     began = time.process_time()
-    before = _tests(arena, config, env, load_policy(config.model, trained=True)) if arena.tests else {}
     policy = load_policy(config.model, trained=True)
     trainer = Trainer(config, env=env, policy=policy, resume=True)
     trainer.train()
-    after = _tests(arena, config, env, policy) if arena.tests else {}
+    spent = time.process_time() - began
+    after = _tests(arena, config, env, policy)
     env.close()
     result = {
         "study": job.study.name,
@@ -109,7 +114,8 @@ def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
         "curve": read_curve(job.directory / "metrics.jsonl", arena),
         "before": before,
         "after": after,
-        "cpu_minutes": (time.process_time() - began) / 60,
+        "cpu_minutes": spent / 60,
+        "warm_start_cpu_minutes": shared.get("cpu_minutes"),
         "versions": versions(),
     }
     _write(job.results / job.run.path, result)
