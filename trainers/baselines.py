@@ -42,14 +42,15 @@ def choose_tasks(env: gym.Env[Any, Any], split: str, episodes: int, seed: int) -
         seed: Of the draw.
 
     Raises:
-        BadOptionError: If the environment has no named tasks, or `episodes` is below 1.
+        BadOptionError: If the environment has no named tasks, `episodes` is below 1, or `seed` below 0.
         UnknownSplitError: If there is no such split.
     """
     base = env.unwrapped
     if not isinstance(base, TextEnv):
         raise BadOptionError(f"expected an environment with named tasks (a TextEnv), got {type(base).__name__}.")
-    if episodes < 1:
-        raise BadOptionError(f"episodes must be 1 or more, got {episodes}.")
+    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
+        if value < least:
+            raise BadOptionError(f"{name} must be {least} or more, got {value}.")
     tasks = base.tasks(split)
     if episodes >= len(tasks):
         return list(tasks)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
+from agent_gym import keys
 from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.config import EnvConfig, ModelConfig, TrainConfig, choices_help, load_config, take_choices, to_toml
 from trainers.run_files import CONFIG
@@ -48,19 +49,12 @@ class Train:
 
         config = self.config
         directory = Path(config.output_dir)
-        if not config.env.id:
-            raise BadOptionError("--env must name an environment, such as AgentGym/ALFWorld-v0 (or give a --recipe).")
-        if not config.model.path and self.recipe is None:
-            raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
-        require_model(config.model.path)
         if self.dry_run and self.recipe is not None and not config.model.path:
             console.print(to_toml(config), highlight=False, markup=False, soft_wrap=True)
             console.print(
                 f"No estimate: the recipe {self.recipe} makes its model before it trains. Name one with --model."
             )
             return 0
-        if not self.dry_run:
-            require_output_dir(directory, fresh=self.resume is None)
         be_quiet()
         env = make_envs(config.env)
         if self.recipe is not None:
@@ -69,6 +63,7 @@ class Train:
         from trainers.train import Trainer
 
         policy = load_policy(config.model, trained=True)
+        require_fit(policy, env, config.env.split or str(env.envs[0].unwrapped.split))
         if self.dry_run:
             from trainers.estimate import estimate
 
@@ -78,6 +73,27 @@ class Train:
         trainer.train()
         env.close()
         return INTERRUPTED if trainer.interrupted else 0
+
+    def check(self, make_envs: MakeEnvs) -> None:
+        """Say what is wrong with the request before processes are started for it, or a recipe makes a model.
+
+        Raises:
+            BadOptionError: If something is missing, or does not fit.
+            ModelError: If the model's directory is not one.
+        """
+        config = self.config
+        if not config.env.id:
+            raise BadOptionError("--env must name an environment, such as AgentGym/ALFWorld-v0 (or give a --recipe).")
+        if not config.model.path and self.recipe is None:
+            raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
+        require_model(config.model.path)
+        if not self.dry_run:
+            require_output_dir(Path(config.output_dir), fresh=self.resume is None)
+        env = make_envs(replace(config.env, num_envs=1))
+        from trainers.train import choose_tasks
+
+        choose_tasks(config, env)
+        env.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +111,8 @@ class Sft:
         if not config.env.id or not config.model.path:
             raise BadOptionError("--env and --model must say what to imitate, and with which model.")
         require_model(config.model.path)
+        if config.seed < 0:
+            raise BadOptionError(f"--seed must be 0 or more, got {config.seed}.")
         directory = Path(config.output_dir)
         if (directory / "model").exists():
             raise BadOptionError(f"{str(directory)!r} holds a model already: name another --output-dir.")
@@ -198,13 +216,21 @@ def _prepare(recipe: Any, config: TrainConfig, env: Any, directory: Path, consol
 
 
 def require_model(path: str) -> None:
-    """Refuse a model that is no directory and can't be meant as the id of one on the hub.
+    """Refuse a directory that holds no model, and a path that can't be meant as the id of one on the hub.
 
     Raises:
-        BadOptionError: If there is no such model.
+        BadOptionError: If there is no such directory.
+        ModelError: If it lacks weights, tokenizer or configuration.
     """
     place = Path(path)
-    if not path or place.is_dir():
+    if not path:
+        return
+    if place.is_dir():
+        from trainers.policies.load import check_directory
+        from trainers.policies.tabular import is_tabular
+
+        if not is_tabular(path):
+            check_directory(path)
         return
     here = place.is_absolute() or path.startswith((".", "~")) or len(place.parts) > 2 or place.exists()
     if here or (len(place.parts) == 2 and place.parent.is_dir()):
@@ -239,6 +265,22 @@ def require_output_dir(directory: Path, *, fresh: bool) -> None:
         raise BadOptionError(
             f"{str(directory)!r} holds a run already: go on with it (--resume {directory}), or name another "
             "--output-dir."
+        )
+
+
+def require_fit(policy: Any, env: Any, split: str) -> None:
+    """Refuse a prompt that fills the model's context: every episode would end before its first turn.
+
+    Raises:
+        BadOptionError: With the number of tokens of one prompt.
+    """
+    task = env.slots.tasks(split)[0]
+    [frame] = env.slots.start([0], [task], [0])
+    length = len(policy.codec.start(frame.info[keys.MESSAGES]))
+    if length >= policy.context_limit:
+        raise BadOptionError(
+            f"the first prompt of {task} has {length:,} tokens, the model's context holds {policy.context_limit:,}: "
+            "take a model with a longer one, or other instructions (--env.settings instructions=TEXT)."
         )
 
 
@@ -281,4 +323,5 @@ def be_quiet() -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    for noisy in ("transformers", "huggingface_hub"):  # what matters comes back as an error
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -214,8 +214,12 @@ class TrainConfig:
             ("evaluation.tasks", self.evaluation.tasks, 1),
             ("output.keep", self.output.keep, 1),
             ("model.lora_rank", self.model.lora_rank, 0),
+            ("seed", self.seed, 0),
+            ("evaluation.temperature", self.evaluation.temperature, 0),
+            ("reward.scale", self.reward.scale, 0),
+            ("reward.invalid_penalty", self.reward.invalid_penalty, 0),
         ):
-            if value < least:
+            if not least <= value < float("inf"):
                 raise BadOptionError(f"{name} must be {least} or more, got {value}.")
         for name, number in (("output.save_steps", self.output.save_steps), ("processes", self.processes)):
             if number is not None and number < 1:

@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from agent_gym.errors import BadOptionError
-from trainers.commands import MakeEnvs, be_quiet, load_policy, require_model, require_output_dir
+from trainers.commands import MakeEnvs, be_quiet, load_policy, require_fit, require_model, require_output_dir
 from trainers.config import EnvConfig, EnvSettings, ModelConfig, TrainConfig, load_config
 from trainers.run_files import CONFIG, METRICS
 from trainers.samples import Context
@@ -80,6 +80,7 @@ class Eval:
             console.print(f"Note: {seen}.", style="yellow", highlight=False, soft_wrap=True)
         limit = self.max_new_tokens or (trained.rollout.max_new_tokens if trained else 512)
         policy = load_policy(self.model, trained=False)
+        require_fit(policy, env, self.split)
         groups, stats = evaluate(
             policy,
             env.slots,
@@ -122,9 +123,15 @@ class Eval:
         require_model(self.model.path)
         if not self.split:
             raise BadOptionError("--split must name the tasks to evaluate on, such as generated_test.")
-        for name, value in (("--tasks", self.tasks), ("--max-new-tokens", self.max_new_tokens)):
-            if value is not None and value < 1:
-                raise BadOptionError(f"{name} must be 1 or more, got {value}.")
+        for name, value, least in (
+            ("--tasks", self.tasks, 1),
+            ("--max-new-tokens", self.max_new_tokens, 1),
+            ("--samples", self.samples, 1),
+            ("--env.num-envs", self.env.num_envs, 1),
+            ("--seed", self.seed, 0),
+        ):
+            if value is not None and value < least:
+                raise BadOptionError(f"{name} must be {least} or more, got {value}.")
 
     def _env(self, trained: TrainConfig | None) -> EnvConfig:
         """The environment asked for; what is not said is as the model was trained."""

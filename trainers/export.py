@@ -38,7 +38,7 @@ class Exported:
     left_out: int
     """Episodes without an answer, and, if only successes were asked for, those without success."""
     damaged: int
-    """Lines of the run's file that could not be read."""
+    """Lines of the run's file that are not the JSON of an episode."""
 
 
 def export(
@@ -72,26 +72,29 @@ def export(
             f"expected {EPISODES} in {str(run.directory)!r}, found none: set output.episodes to true when training."
         )
     path = Path(output) if output is not None else run.directory / FILES[format]
-    count = seen = 0
+    count = seen = damaged = 0
     with written_whole(path) as file:
         opening, between, closing = ("[\n", ",\n", "\n]\n") if format == "sharegpt" else ("", "\n", "\n")
         for episode in run.episodes:
+            turns = episode.get("turns")
+            if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+                damaged += 1
+                continue
             seen += 1
-            messages = list(_messages(episode))
+            messages = list(_messages(episode, turns))
             if not any(role == "assistant" for role, _ in messages) or (successes_only and not episode.get("success")):
                 continue
             file.write((between if count else opening) + json.dumps(_entry(episode, messages, format)))
             count += 1
         file.write(closing if count else opening.strip() + closing.strip())
-    return Exported(path=path, conversations=count, left_out=seen - count, damaged=run.episodes.damaged)
+    return Exported(path=path, conversations=count, left_out=seen - count, damaged=damaged + run.episodes.damaged)
 
 
-def _messages(episode: Json) -> Iterator[tuple[str, str]]:
+def _messages(episode: Json, turns: list[Json]) -> Iterator[tuple[str, str]]:
     """Role and text of each message."""
     if episode.get("system"):
         yield "system", _text(episode["system"])
-    turns = episode.get("turns")
-    for turn in turns if isinstance(turns, list) else []:
+    for turn in turns:
         yield "user", _text(turn.get("observation", ""))
         yield "assistant", _text(turn.get("answer", ""))
 

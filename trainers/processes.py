@@ -59,6 +59,9 @@ class TrainVerb(Protocol):
     resume: str | None
     dry_run: bool
 
+    def check(self, make_envs: Any) -> None:
+        """Raise what is wrong with the request, before processes are started for it."""
+
     def run(self, console: Console, make_envs: Any) -> int:
         """Train in this process, as one of its peers if there are any."""
 
@@ -80,9 +83,12 @@ class InProcesses:
             from trainers.parallel import Ranks
 
             ranks = Ranks.from_environment()
+            if ranks.is_main:
+                self.verb.check(make_envs)
             status = int(self.verb.run(console if ranks.is_main else Console(quiet=True), make_envs))
             ranks.close()
             return status
+        self.verb.check(make_envs)
         if self.verb.dry_run:
             return int(self.verb.run(console, make_envs))
         number, reason = choose_processes(self.verb.config, self.verb.resume)

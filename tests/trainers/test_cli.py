@@ -160,6 +160,9 @@ def test_rollout_interrupted_reports_what_was_finished(root):
         ),
         (["play", ALFWORLD, "--env", "AgentGym/Chess-v0"], "expected one environment, got 'AgentGym/ALFWorld-v0' and"),
         (["rollout", ALFWORLD, "--episodes", "0"], "episodes must be 1 or more, got 0."),
+        (["rollout", ALFWORLD, "--seed", "-1"], "seed must be 0 or more, got -1."),
+        (["rollout", ALFWORLD, "--env.settings", "max_episode_steps=0"], "to be positive, actually: 0."),
+        (["play", "..x:Own-v0"], "the module before ':' in '..x:Own-v0' must be importable"),
         (["rollout", ALFWORLD, "--workers", "0"], "workers must be 1 or more, got 0."),
     ],
 )

@@ -1,6 +1,7 @@
 """The trainer's verbs, as typed."""
 
 import json
+import shutil
 
 import pytest
 
@@ -178,6 +179,105 @@ def test_a_mistake_is_one_line(command, message, capsys, tmp_path, monkeypatch):
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--env.settings max_episode_steps=0", "to be positive, actually: 0"),
+        ("--env.settings render_mode=7", "can't be made with the settings {'render_mode': 7, 'split': 'train'}"),
+        ("--env.settings context=step", "it has an option of its own, --env.context."),
+        ("--env.settings num_envs=3", "it has an option of its own, --env.num-envs."),
+        ("--env.settings split=test", "it has an option of its own, --env.split."),
+        (f"--env.settings instructions={'word_' * 900}", "the model's context holds 1,024"),
+        ("--env.split tset", "split must be one of"),
+        ("--evaluation.split tset", "split must be one of"),
+        ("--evaluation.split train", "must differ from the split that is trained on"),
+        ("--model.device gpu", "device must be auto, cpu, or one that torch finds here, got 'gpu'"),
+        ("--model.lora-rank 2 --model.lora-targets nothing", "no adapter can be put on LlamaForCausalLM"),
+        ("--rollout.temperature inf", "temperature must be 0 (greedy) or a positive number, got inf."),
+        ("--evaluation.temperature nan", "evaluation.temperature must be 0 or more, got nan."),
+        ("--reward.scale nan", "reward.scale must be 0 or more, got nan."),
+        ("--seed -1", "seed must be 0 or more, got -1."),
+    ],
+)
+def test_nothing_is_made_for_a_request_that_cannot_be_met(model, tmp_path, capsys, options, message):
+    directory = tmp_path / "run"
+    assert main([*words(model, directory), *options.split()]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [
+        ("tokenizer*", "has no tokenizer: put the one the model was trained with into the directory."),
+        ("*.safetensors", "has no weights in safetensors."),
+        ("config.json", "is no model directory: it has no config.json."),
+        ("chat_template.jinja", "expected a tokenizer with a chat template, got one without"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "eval", "sft"])
+def test_a_model_that_lacks_something_is_refused(model, tmp_path, capsys, verb, lacking, message):
+    broken = tmp_path / "model"
+    shutil.copytree(model, broken)
+    for file in broken.glob(lacking):
+        file.unlink()
+    command = [
+        verb,
+        "--env",
+        CORRIDOR,
+        "--model",
+        str(broken),
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--env.num-envs=1",
+    ]
+    assert main([*command, *{"eval": ["--split", "test"], "train": ["--processes", "1"]}.get(verb, [])]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "sft"])
+def test_an_output_directory_that_is_a_file_is_refused(model, tmp_path, capsys, verb):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    more = ["--split", "test"] if verb == "eval" else []
+    for place in (file, file / "run"):
+        assert main([verb, "--env", CORRIDOR, "--model", str(model), "--output-dir", str(place), *more]) == 2
+        assert (
+            f"--output-dir must be a directory to write into, got '{place}': {file} is a file."
+            in capsys.readouterr().err
+        )
+    assert file.read_text() == "mine"
+
+
+def test_a_run_is_not_overwritten(run, model, capsys):
+    before = (run / "config.toml").read_text()
+    assert main(words(model, run)) == 2
+    assert f"holds a run already: go on with it (--resume {run})" in capsys.readouterr().err
+    assert (run / "config.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--split tset", "split must be one of"),
+        ("--split test --temperature nan", "temperature must be 0 (greedy) or a positive number, got nan."),
+        ("--split test --tasks 0", "--tasks must be 1 or more, got 0."),
+        ("--split test --samples 0", "--samples must be 1 or more, got 0."),
+        ("--split test --seed -1", "--seed must be 0 or more, got -1."),
+        ("--split test --max-new-tokens 0", "--max-new-tokens must be 1 or more, got 0."),
+        (f"--split test --env.settings instructions={'word_' * 900}", "the model's context holds 1,024"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_made_is_refused(model, tmp_path, capsys, options, message):
+    place = tmp_path / "eval"
+    assert main(["eval", "--env", CORRIDOR, "--model", str(model), "--output-dir", str(place), *options.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not place.exists()
 
 
 def test_a_split_without_data_is_refused(model, tmp_path, capsys):

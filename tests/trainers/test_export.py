@@ -121,11 +121,11 @@ def test_mistakes_say_what_to_do(tmp_path: Path) -> None:
 def test_command_counts_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_episodes(tmp_path / "run", episode(), episode(success=False))
     with (run / "episodes.jsonl").open("a") as file:
-        file.write("{torn")
+        file.write('{"turns": [1, 2]}\n{torn')
     output = tmp_path / "data.json"
     assert main(["export", str(run), "--format", "sharegpt", "--output", str(output), "--successes-only"]) == 0
     told = capsys.readouterr().out
     assert "1 conversation" in told
     assert "1 episode was left out" in told
-    assert "1 damaged line" in told
+    assert "2 damaged lines" in told
     assert len(json.loads(output.read_text())) == 1

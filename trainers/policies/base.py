@@ -21,7 +21,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_gym.errors import AgentGymError
+from agent_gym.errors import AgentGymError, BadOptionError
 from agent_gym.vector import Frame
 from trainers.types import Completion
 
@@ -51,11 +51,11 @@ class Sampling:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled with."""
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature must be 0 (greedy) or a positive number, got {self.temperature}.")
+            raise BadOptionError(f"temperature must be 0 (greedy) or a positive number, got {self.temperature}.")
         if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}.")
+            raise BadOptionError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}.")
         if isinstance(self.stop, str) or "" in self.stop:
-            raise ValueError(f"stop must be a tuple of strings that are not empty, got {self.stop!r}.")
+            raise BadOptionError(f"stop must be a tuple of strings that are not empty, got {self.stop!r}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -55,7 +55,7 @@ def load_model(
         ModelError: If there is no such model, its weights are not in safetensors, or the tokenizer is missing.
         MissingExtraError: If peft is needed and not installed.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     name, base = str(path_or_id), str(path_or_id)
@@ -63,7 +63,7 @@ def load_model(
     if (Path(name) / ADAPTER_CONFIG).is_file():
         adapter = Path(name)
         base = _base_of(adapter)
-    _check_directory(base)
+    check_directory(base)
     tokenizer = _load_tokenizer(name if adapter and (adapter / "tokenizer_config.json").is_file() else base)
     model = _load_weights(base, dtype, trust_remote_code)
     if adapter:
@@ -73,6 +73,31 @@ def load_model(
             raise ModelError(f"{name} is an adapter already: continue it without LoRA settings, or name its base.")
         model = add_lora(model, lora)
     return model.to(device), tokenizer
+
+
+def check_directory(name: str) -> None:
+    """Say what is wrong with a local directory before transformers looks for it on the hub.
+
+    Raises:
+        ModelError: If it lacks what a model, or an adapter, must have.
+    """
+    path = Path(name)
+    if (path / ADAPTER_CONFIG).is_file():
+        name = _base_of(path)
+        path = Path(name)
+    if not path.is_dir():
+        if path.is_file() or name.startswith((".", "~", os.sep)) or name.count("/") > 1:
+            raise ModelError(f"expected a model's directory, or the id of one on the hub, got {name}: there is none.")
+        return
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{name} is no model directory: it has no config.json.")
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(
+            f"{name} has no weights in safetensors. Pickled ones (pytorch_model.bin) are never loaded, as they can run "
+            "code: load them where you trust them and save with model.save_pretrained."
+        )
+    if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise ModelError(f"{name} has no tokenizer: put the one the model was trained with into the directory.")
 
 
 def add_lora(model: Any, settings: LoraSettings) -> Any:
@@ -134,6 +159,17 @@ def usable_context(model: Any, wanted: int | None) -> int:
     return int(min(known))
 
 
+def _usable_device(named: torch.device | str) -> torch.device:
+    try:
+        device = torch.device(named)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch that was built without such devices
+        raise ModelError(
+            f"device must be auto, cpu, or one that torch finds here, got {str(named)!r}: {error}"
+        ) from error
+    return device
+
+
 def _base_of(adapter: Path) -> str:
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"{adapter} has no adapter_model.safetensors; pickled weights are never loaded: save it anew.")
@@ -142,24 +178,6 @@ def _base_of(adapter: Path) -> str:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{adapter / ADAPTER_CONFIG} does not name the adapter's base model.") from error
     return str(named)
-
-
-def _check_directory(name: str) -> None:
-    """Say what is wrong with a local directory before transformers looks for it on the hub."""
-    path = Path(name)
-    if not path.is_dir():
-        if path.is_file() or name.startswith((".", "~", os.sep)) or name.count("/") > 1:
-            raise ModelError(f"expected a model's directory, or the id of one on the hub, got {name}: there is none.")
-        return
-    if not (path / "config.json").is_file():
-        raise ModelError(f"{name} is no model directory: it has no config.json.")
-    if not any(path.glob("*.safetensors")):
-        raise ModelError(
-            f"{name} has no weights in safetensors. Pickled ones (pytorch_model.bin) are never loaded, as they can run "
-            "code: load them where you trust them and save with model.save_pretrained."
-        )
-    if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
-        raise ModelError(f"{name} has no tokenizer: put the one the model was trained with into the directory.")
 
 
 def _load_tokenizer(name: str) -> PreTrainedTokenizerBase:
