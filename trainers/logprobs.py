@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.samples import Sample
+from trainers.samples import Sample, saved_by_sharing
 
 _PASS_COSTS: Final = {"cpu": 512, "cuda": 4096}
 """About as many tokens as take the time that another pass takes whatever is in it, by kind of device."""
@@ -61,7 +61,7 @@ def make_batch(
         advantages_n=torch.cat([torch.from_numpy(s.advantages[s.action_mask]) for s in samples]).to(device),
         row_n=mask_bt.nonzero()[:, 0].to(device),
         tokens=sum(len(sample) for sample in samples),
-        shared=shared if (len(samples) - 1) * shared >= least_saved else 0,
+        shared=shared if saved_by_sharing(len(samples), shared, longest) >= least_saved else 0,
     )
 
 

@@ -12,7 +12,7 @@ from tests.trainers.small_model import VOCABULARY, random_samples, small_model
 from trainers.learner import Learner
 from trainers.logprobs import action_logprobs, least_saved, make_batch
 from trainers.losses.ppo import PpoLoss
-from trainers.samples import Sample, split_by_prompt
+from trainers.samples import Sample, saved_by_sharing, split_by_prompt
 from trainers.settings import LearnerSettings
 
 
@@ -58,16 +58,17 @@ def gradient(model) -> torch.Tensor:
 def test_the_token_before_the_first_action_is_never_shared():
     # The logits of an action stand at the token before it: of five tokens that are the same, four are shared.
     samples = answers([1, 2, 3, 4, 5], [2, 3])
-    assert make_batch(samples, least_saved=4).shared == 4  # (2 rows - 1) * 4 tokens
-    assert make_batch(samples, least_saved=5).shared == 0
+    # (2 rows - 1) * 4 tokens are saved, less 2 * 4 * 4 / 1024 for rests of 4 tokens under a mask.
+    assert make_batch(samples, least_saved=3.9).shared == 4
+    assert make_batch(samples, least_saved=4).shared == 0
     assert make_batch(samples).shared == 0
-    assert make_batch(samples[:1], least_saved=1).shared == 0  # alone there is nothing to save
+    assert make_batch(samples[:1], least_saved=0).shared == 0  # alone there is nothing to save
     # Prompts that part at position 2.
-    assert make_batch([*samples, *answers([1, 2, 9, 4, 5], [2])], least_saved=1).shared == 2
+    assert make_batch([*samples, *answers([1, 2, 9, 4, 5], [2])], least_saved=0).shared == 2
     # The second sample acts from position 2 on; what it says may look like the other's prompt.
     early = answers([1, 2], [3])[0]
     early.ids[2:] = 3, 4, 5
-    assert make_batch([samples[0], early], least_saved=1).shared == 1
+    assert make_batch([samples[0], early], least_saved=0).shared == 1
 
 
 @pytest.mark.parametrize("context", ["step", "conversation"])
@@ -111,11 +112,17 @@ def test_a_group_that_answers_one_prompt_costs_one_prompt():
 def test_prompts_are_kept_together_where_it_pays():
     one, two = answers([1] * 10, [2, 4, 3], 0), answers([2] * 10, [3, 2], 1)
     samples = [sample for pair in zip(one[:2], two, strict=True) for sample in pair] + one[2:]
-    # 2 * 10 tokens are saved of the first prompt, 1 * 10 of the second; parts are sorted, the longest first.
-    keys = [[sample.key[:2] for sample in part] for part in split_by_prompt(samples, 1000, 20)]
+    # Nearly 2 * 10 tokens are saved of the first prompt, 1 * 10 of the second; parts are sorted, the longest first.
+    keys = [[sample.key[:2] for sample in part] for part in split_by_prompt(samples, 1000, 19)]
     assert keys == [[(0, 1), (0, 2), (0, 0)], [(1, 0), (1, 1)]]
     keys = [[sample.key[:2] for sample in part] for part in split_by_prompt(samples, 1000, math.inf)]
     assert keys == [[(0, 1), (0, 2), (1, 0), (0, 0), (1, 1)]]
+
+
+def test_long_rests_share_no_short_beginning():
+    # 8 rows save 7 * 100 tokens, and 200 tokens each under a mask cost 8 * 200 * 200 / 1024 = 312.5.
+    assert saved_by_sharing(8, 100, 300) == 387.5
+    assert saved_by_sharing(8, 100, 900) < 0
 
 
 def test_a_model_that_does_not_attend_to_all_shares_nothing():
