@@ -114,8 +114,11 @@ def save(
         _replace(temporary, final)
     except BaseException as error:  # Ctrl-C included: half a checkpoint is of no use to anyone
         shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, SafetensorError):  # what the library raises on a full disk
-            raise OSError(f"could not write checkpoint {final}: {error}") from error
+        if isinstance(error, OSError | SafetensorError):  # the latter is what the library raises on a full disk
+            raise OSError(
+                f"could not write checkpoint {final}: {error}; earlier ones are as they were, so make room and go on "
+                "with --resume"
+            ) from error
         raise
     if best:
         _point(directory / BEST, final.name)

@@ -215,10 +215,14 @@ class RunLog:
 
     def _append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        with (self.directory / name).open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.directory / name
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(f"could not write {path}: {error}; make room and go on with --resume") from error
 
 
 def cut_back(path: Path, iteration: int) -> None:

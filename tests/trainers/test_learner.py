@@ -146,6 +146,7 @@ def test_bfloat16_is_close_and_weights_stay_float32():
     exact = Learner(small_model(), LearnerSettings(max_grad_norm=INF), ON_POLICY).update(samples)
     short = Learner(model, LearnerSettings(max_grad_norm=INF, precision="bfloat16"), ON_POLICY).update(samples)
     assert short["grad_norm"] == pytest.approx(exact["grad_norm"], rel=0.05)
+    assert short["grad_norm"] != pytest.approx(exact["grad_norm"], rel=1e-5)  # eight bits are not 24
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
@@ -257,7 +258,7 @@ def test_what_is_not_imitated_counts_nowhere():
         assert metrics["loss"] == pytest.approx(expected.item(), abs=1e-6)
         torch.testing.assert_close(gradient(model), by_hand, atol=1e-6, rtol=1e-4)
     # Half the weight everywhere is the same mean.
-    halved = [dataclasses.replace(sample, advantages=sample.advantages / 2) for sample in weighted]
+    halved = [dataclasses.replace(sample, advantages=sample.advantages / np.float32(2)) for sample in weighted]
     assert Learner(small_model(), settings).supervised(halved)["loss"] == pytest.approx(expected.item(), abs=1e-6)
 
 
@@ -368,6 +369,17 @@ def test_learning_rate(schedule, expected):
     # cos(π/4) = 0.707107
     if schedule == "cosine":
         assert settings.rate_at(4, 10) == pytest.approx(0.853553)
+
+
+def test_weights_move_as_the_schedule_says():
+    # Two updates of two steps: 1, 3/4, 1/2 and 1/4 of the peak, of which the metrics show the second; then nothing.
+    settings = LearnerSettings(learning_rate=0.01, schedule="linear", minibatches=2)
+    learner = Learner(small_model(), settings, ON_POLICY, total_updates=2)
+    rates = [learner.update(random_samples(seed=update))["learning_rate"] for update in range(2)]
+    assert rates == pytest.approx([0.0075, 0.0025])
+    before = [weight.detach().clone() for weight in learner.model.parameters()]
+    assert learner.update(random_samples(seed=2))["learning_rate"] == 0
+    assert all(torch.equal(p, q) for p, q in zip(learner.model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -110,23 +109,13 @@ def test_a_run_that_was_killed_goes_on_exactly(whole_run, model, root, tmp_path)
     assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
 
 
-def test_two_ranks_play_and_learn_what_one_does(whole_run, model, root, tmp_path):
+def test_two_ranks_under_torchrun_play_and_learn_what_one_does(whole_run, model, root, tmp_path):
     directory = tmp_path / "two"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     words = ["train", str(whole_run / "config.toml"), "--model", str(model), "--output-dir", str(directory)]
     program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))", *words]
-    processes = [
-        subprocess.Popen(
-            program,
-            cwd=root,
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=1200) for process in processes] == [0, 0]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    assert subprocess.run([*torchrun, *program], cwd=root, env=environment, check=False).returncode == 0
     for mine, theirs in zip(lines_of(directory), lines_of(whole_run), strict=True):
         # The sum of gradients is rounded in another order, and each rank fills its own micro-batches.
         left_out = {"learner/micro_batches", "learner/padding"}
@@ -149,6 +138,37 @@ def test_a_damaged_checkpoint_is_passed_over(whole_run, model, tmp_path):
     assert trainer.state.iteration == 3
     trainer.train()
     assert lines_of(directory) == lines_of(whole_run)
+
+
+IN_OWN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount"]
+"""Runs a program that may mount, without being root, what nobody else sees."""
+
+
+def can_mount(directory) -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    command = [*IN_OWN_MOUNTS, "mount", "-t", "tmpfs", "-o", "size=1m", "none", str(directory)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_full_disk_costs_an_iteration(whole_run, model, root, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not can_mount(disk):
+        pytest.skip("needs a small file system: no user namespaces here")
+    program = [*IN_OWN_MOUNTS, sys.executable, "-m", "tests.trainers.full_disk_run", str(model), str(disk)]
+    done = subprocess.run(
+        [*program, str(tmp_path)], cwd=root, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    told, whole, also_told, also_whole = done.stdout.splitlines()
+    # The checkpoint after iteration 1 did not fit, and later the episodes of iteration 2.
+    assert f"could not write checkpoint {disk}/run/checkpoints/step_00000002" in told
+    assert "No space left on device" in told
+    assert "--resume" in told
+    assert f"could not write {disk}/run/episodes.jsonl" in also_told
+    assert (whole, also_whole) == ("whole: [0, 1]", "whole: [0, 1, 2]")  # 0 is the best
+    assert lines_of(tmp_path) == lines_of(whole_run)
 
 
 def test_ctrl_c_saves_and_stops(whole_run, model, tmp_path):
