@@ -55,7 +55,6 @@ def assign_batch(
     credit: CreditEstimator | TokenCredit,
     played: Sequence[Group],
     shapers: Sequence[Shaper] = (),
-    *,
     context: Context = "step",
     reference_logprobs: Logprobs | None = None,
 ) -> list[Credited]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainers.checkpoint import State
@@ -69,6 +70,7 @@ class Learner:
         ranks: The processes among which the batch is shared. Each calls the same methods with its own samples.
         reference: What the KL divergence is taken to. By default the model as it is given here: a peft model with its
             adapter switched off, or a frozen copy. So build the learner before loading a checkpoint into the model.
+        keep_reference: Hold it for `reference_logprobs` even if the loss has no use for it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Learner:
         seed: int = 0,
         ranks: Ranks | None = None,
         reference: nn.Module | None = None,
+        keep_reference: bool = False,
     ) -> None:
         if not temperature > 0:
             raise ValueError(f"expected a sampling temperature above 0 to learn from, got {temperature}")
@@ -102,14 +105,15 @@ class Learner:
         self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
         # Adapters hold their own reference: the base under them.
         self._adapter_is_off = getattr(self._learning, "disable_adapter", None) if reference is None else None
-        if self.loss.kl_weight and self._adapter_is_off is None:
+        keep_reference = keep_reference or self.loss.kl_weight > 0
+        if keep_reference and self._adapter_is_off is None:
             if reference is None or self._in_pieces:
                 reference = copy.deepcopy(model if reference is None else reference)
             self._reference: nn.Module | None = reference.eval().requires_grad_(False)
             if self._in_pieces:
                 shard(self._reference)
         else:
-            self._reference = self._learning if self.loss.kl_weight else None
+            self._reference = self._learning if keep_reference else None
         self._autocast = self._choose_precision()
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
         # Layers that recompute keep no keys and values; and a prompt read by itself is one pass more than others make.
@@ -130,7 +134,7 @@ class Learner:
         # With one step, the policy before the update is the one whose log-probabilities the step computes anyway.
         one_step = self.settings.minibatches * self.settings.epochs == 1
         old = {} if one_step else self._all_logprobs(self._learning, samples)
-        known = _Known(old, self._reference_logprobs(samples))
+        known = _Known(old, self._reference_logprobs(samples) if self.loss.kl_weight else {})
 
         def micro_loss(part: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
             return self._policy_loss(part, batch, total, known)
@@ -164,6 +168,12 @@ class Learner:
         """Log-probabilities of each sample's action tokens at the sampling temperature, on the CPU, shape (N,) each."""
         found = self._all_logprobs(self._learning, samples)
         return [found[sample.key] for sample in samples]
+
+    def reference_logprobs(self, samples: Sequence[Sample]) -> list[NDArray[np.float64]]:
+        """The same under the reference, of samples that all ranks hold: each computes its share, and gets them all."""
+        parts = self.ranks.gather(self._reference_logprobs(self.ranks.share(samples)))
+        found = {key: logprobs for theirs in parts for key, logprobs in theirs.items()}
+        return [found[sample.key].double().numpy() for sample in samples]
 
     def state(self) -> State:
         """What a checkpoint keeps besides the weights: the optimiser's tensors, and counts.

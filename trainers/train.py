@@ -108,6 +108,7 @@ class Trainer:
             total_updates=config.iterations,
             ranks=self.ranks,
             seed=config.seed,
+            keep_reference=getattr(config.credit, "needs_reference", False),
         )
         weights = sum(parameter.numel() for parameter in policy.model.parameters())
         self.save_steps = config.output.save_steps or (1 if weights < SMALL_MODEL else 10)
@@ -119,17 +120,20 @@ class Trainer:
 
     def train(self) -> TrainState:
         """Run the iterations that are left, and return where the run stands; Ctrl-C ends it after saving."""
+        config = self.config
         self._begin()
         with Interruption() as interruption:
             try:
-                while self.state.iteration < self.config.iterations and not self._asked("should_training_stop"):
+                while self.state.iteration < config.iterations and not self._asked("should_training_stop"):
                     began = time.perf_counter()
                     self._emit("on_step_begin")
 
                     if self._evaluation_is_due() and self._evaluate(interruption):
                         self._save(best=True)
                     groups, stats = self._play(interruption)
-                    credited = assign_batch(self.config.credit, groups, self.shapers)
+                    credited = assign_batch(
+                        config.credit, groups, self.shapers, config.env.context, self.learner.reference_logprobs
+                    )
                     self._emit("on_rollout", credited=credited)
                     learnt = self._learn(credited)
                     self._log(credited, stats, learnt, time.perf_counter() - began)

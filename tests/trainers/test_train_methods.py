@@ -3,16 +3,21 @@
 import json
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from tests.trainers.corridor import corridor, small_config, tiny_model
+from tests.trainers.small_model import random_samples, small_model
 from trainers.config import CHOICES
+from trainers.learner import Learner
+from trainers.losses.ppo import PpoLoss
 from trainers.policies.hf import HfPolicy
 from trainers.policies.load import load_model
+from trainers.settings import LearnerSettings
 from trainers.train import Trainer
 
 
-class PayByLength(gym.Wrapper):  # type: ignore[type-arg]
+class PayByLength(gym.Wrapper):
     """Pays for long answers, so that an untrained model's episodes differ."""
 
     def step(self, action):
@@ -57,6 +62,25 @@ def test_every_loss_trains(method, model, tmp_path):
     metrics = metrics_of(tmp_path / "run", model, loss={"method": method})
     assert metrics["learner/grad_norm"] > 0
     assert metrics["learner/kl"] >= 0
+
+
+def test_a_reference_serves_the_credit_where_the_loss_has_none(model, tmp_path):
+    credit = {"method": "reinforce-plus-plus", "kl_weight": 1.0}
+    metrics = metrics_of(tmp_path / "run", model, credit=credit, loss={"kl_weight": 0.0})
+    assert metrics["learner/grad_norm"] > 0
+    assert "learner/kl" not in metrics
+
+
+def test_the_reference_stays_where_the_model_was():
+    samples = random_samples()
+    learner = Learner(small_model(), LearnerSettings(learning_rate=0.1), PpoLoss(kl_weight=0.0), keep_reference=True)
+    before = learner.logprobs(samples)
+    learner.update(samples)
+    for first, now, reference in zip(
+        before, learner.logprobs(samples), learner.reference_logprobs(samples), strict=True
+    ):
+        np.testing.assert_allclose(reference, first.numpy(), atol=1e-5)
+        assert abs(now.numpy() - reference).max() > 1e-3
 
 
 def test_a_constant_length_divides_the_sum(model, tmp_path):
