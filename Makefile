@@ -24,7 +24,7 @@ ifneq ($(SIBLING_DATA),)
 export ALFWORLD_DATA ?= $(SIBLING_DATA)
 endif
 
-.PHONY: help train test lint types imports unit evidence bench statistics differential clean
+.PHONY: help train test lint types imports unit evidence bench throughput statistics differential clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ evidence: $(VENV)/train.stamp ## three seeds of GiGPO, GRPO and cloning alone: t
 bench: $(VENV)/dev.stamp ## speed beside the original engine: the figures in docs/
 	$(BIN)/python benchmarks/bench_alfworld.py $(ARGS)
 
+throughput: $(VENV)/bench.stamp ## tokens/s of training beside TRL, and what each saving is worth: the figures in docs/
+	$(BIN)/python -m benchmarks.bench_throughput $(ARGS)
+
 statistics: $(VENV)/dev.stamp ## generated games beside the published ones: the tables in docs/
 	$(BIN)/python -m benchmarks.alfworld_statistics $(ARGS)
 
@@ -73,6 +76,10 @@ $(VENV)/bin/python:
 $(VENV)/train.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what training needs into $(VENV) (once; a minute or more)"
 	$(PIP_INSTALL) --editable '.[train]'
+	@touch $@
+
+$(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/train.stamp
+	$(PIP_INSTALL) --editable '.[train,bench]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
