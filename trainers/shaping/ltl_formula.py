@@ -35,13 +35,15 @@ TRUE: Formula = frozenset([frozenset()])
 MOST_PROPOSITIONS = 10
 """Above this the automaton's edges, one per set of propositions, are too many to look at."""
 
-_TOKEN = re.compile(r"\s*(<>|\[\]|->|&&?|\|\|?|[!()]|\w+)")
+_TOKEN = re.compile(r'\s*(<>|\[\]|->|&&?|\|\|?|[!()]|\w+|"[^"]+")')
 _UNARY = {"<>": "F", "F": "F", "[]": "G", "G": "G", "X": "X", "N": "N", "!": "!"}
 _DUAL = {"F": "G", "G": "F", "X": "N", "N": "X", "U": "R", "R": "U"}
 
 
 def parse(text: str) -> Formula:
-    """Read a formula: `<>` or F, `[]` or G, X, N, U, R, `!`, `&&`, `||`, `->`, true, false, and names.
+    """Read a formula: `<>` or F, `[]` or G, X, N, U, R, `!`, `&&`, `||`, `->`, true, false, and propositions.
+
+    A proposition is a word, or anything in double quotes.
 
     What stands earlier in this list binds more strongly: ! < > [ ] F G X N, then U and R, &&, ||, ->.
 
@@ -109,9 +111,9 @@ class _Reader:
             return negated(inner) if token == "!" else operator(_UNARY[token], inner)
         if token in ("true", "false"):
             return TRUE if token == "true" else FALSE
-        if token is None or not re.fullmatch(r"\w+", token) or token in ("U", "R"):
+        if token is None or not re.fullmatch(r'\w+|"[^"]+"', token) or token in ("U", "R"):
             raise BadOptionError(f"expected a proposition in the formula {self.text!r}, got {token!r}.")
-        return proposition(token)
+        return proposition(token.strip('"'))
 
 
 # Building -------------------------------------------------------------------------------------------------------------

@@ -155,6 +155,13 @@ def test_automata_are_finite(formula):
     assert start in distances(start)
 
 
+def test_propositions_in_quotes_may_be_anything():
+    task = Task([{"p": '<>("pick up key" && <>"F")'}])
+    assert task.step(frozenset(["F"])) == "undecided"
+    assert task.step(frozenset(["pick up key"])) == "undecided"
+    assert task.step(frozenset(["F"])) == "satisfied"
+
+
 def test_distance_counts_what_is_left_to_do():
     def distance(text):
         return distances(parse(text))[parse(text)]
@@ -195,7 +202,7 @@ def test_what_is_added_telescopes_to_nothing(steps, gamma):
 
 
 def test_formulas_that_are_none_are_refused():
-    for text in ("", "F", "a &&", "(a", "a)", "a b", "U a", "a @ b"):
+    for text in ("", "F", "a &&", "(a", "a)", "a b", "U a", "a @ b", '"a', '""'):
         with pytest.raises(BadOptionError, match="formula"):
             parse(text)
     with pytest.raises(BadOptionError, match="names that differ"):
