@@ -1,5 +1,7 @@
 """The dynamical linear bandit and its two agents, on the synthetic problem of the paper (arXiv 2211.08997)."""
 
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -133,6 +135,15 @@ def test_dynlin_ucb_learns_from_the_last_reward_of_an_epoch_only():
     # Sherman-Morrison keeps the inverse of V = λI + Σ u uᵀ.
     v = np.log(1000) * np.eye(3) + np.outer(first, first) + np.outer(u, u)
     assert agent.inverse == pytest.approx(np.linalg.inv(v))
+
+
+def test_the_example_of_the_page_runs(root):
+    page = (root / "docs" / "diagnostic-environments.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    made = {}
+    exec(compile(example, "diagnostic-environments.md", "exec"), made)
+    assert made["regret"].shape == (2000,)
+    assert 0 < made["regret"][-1] < 0.2569 * 2000  # less than the myopic arm costs
 
 
 def test_a_state_that_never_forgets_is_refused():
