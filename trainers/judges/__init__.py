@@ -6,6 +6,7 @@ and `counts` tells how often that was.
 """
 
 from trainers.judges.base import GoalJudge, Judge, Step, steps_of
+from trainers.judges.choose import JudgeSettings, make_judge
 from trainers.judges.client import ChatClient, JudgeError, ServerSettings
 from trainers.judges.model import PolicyJudge, ServerJudge
 from trainers.judges.rubric import Rubric
@@ -17,11 +18,13 @@ __all__ = [
     "InfoJudge",
     "Judge",
     "JudgeError",
+    "JudgeSettings",
     "PolicyJudge",
     "Rubric",
     "RuleJudge",
     "ServerJudge",
     "ServerSettings",
     "Step",
+    "make_judge",
     "steps_of",
 ]

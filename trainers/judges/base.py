@@ -22,8 +22,9 @@ class Step:
 class Judge(Protocol):
     """Scores steps. A judge that can't say anything of a step gives it 0 and counts that."""
 
-    counts: "Counter[str]"
-    """How often what happened so far: `asked`, `unparsable`, `failed` and whatever else the judge tells."""
+    @property
+    def counts(self) -> "Counter[str]":
+        """How often what happened so far: `asked`, `unparsable`, `failed` and whatever else the judge tells."""
 
     def score(self, step: Step, /) -> float:
         """Return how good a step was, from 0 to 1."""
@@ -35,7 +36,9 @@ class Judge(Protocol):
 class GoalJudge(Protocol):
     """Says which subgoals a step achieved. What it can't make out is not achieved."""
 
-    counts: "Counter[str]"
+    @property
+    def counts(self) -> "Counter[str]":
+        """As those of `Judge`."""
 
     def goals(self, steps: Sequence[Step], /) -> list[frozenset[str]]:
         """Return the names of the subgoals that each step achieved, or that hold after it."""

@@ -16,13 +16,14 @@ has a variant that counts the model's annotations into a table by screen and act
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.judges.base import GoalJudge, steps_of_episode
 from trainers.judges.rules import InfoJudge
-from trainers.shaping.base import reshape
+from trainers.shaping.base import Shaper, reshape
 from trainers.types import Episode, Group
 
 Floats = NDArray[np.float64]
@@ -36,8 +37,6 @@ class Calm:
     """β, per subgoal, in units of the reward as it is here."""
     wanted: tuple[str, ...] = ()
     """Subgoals that are paid for; if empty, all that the judge names."""
-    judge: GoalJudge | None = None
-    """Who recognises them; none: the environment tells, in `info["subgoals"]`."""
 
     def __post_init__(self) -> None:
         """Refuse a bonus that is no finite number, with a ValueError."""
@@ -45,8 +44,15 @@ class Calm:
             raise ValueError(f"expected a finite bonus, got {self.bonus}")
 
     def __call__(self, group: Group, /) -> Group:
+        """Return the group with the bonuses added, for what the environment tells in `info["subgoals"]`."""
+        return self.shaped(group, InfoJudge())
+
+    def judged_by(self, judge: GoalJudge) -> Shaper:
+        """Return the same with another judge."""
+        return partial(self.shaped, judge=judge)
+
+    def shaped(self, group: Group, /, judge: GoalJudge) -> Group:
         """Return the group with the bonuses added; all its steps go to the judge at once."""
-        judge = self.judge or InfoJudge()
         steps = [step for episode in group.episodes for step in steps_of_episode(group.task, episode)]
         goals = iter(judge.goals(steps))
 

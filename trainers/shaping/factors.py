@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent_gym.errors import AgentGymError
 from trainers.judges.base import Step
 from trainers.shaping.sandbox import Limits, SandboxError, check_code, run_function
 
@@ -17,7 +18,7 @@ FUNCTION: Final = "factors"
 _WORD = re.compile(r"\w+")
 
 
-class FactorError(ValueError):
+class FactorError(AgentGymError, ValueError):
     """Code whose factors can't be used; the message says what a model would have to mend."""
 
 

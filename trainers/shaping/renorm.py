@@ -15,6 +15,7 @@ is a setting.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from trainers.credit.numerics import check_choice
 from trainers.judges.base import Judge, check_score, steps_of_episode
 from trainers.judges.rules import InfoJudge
-from trainers.shaping.base import reshape
+from trainers.shaping.base import Shaper, reshape
 from trainers.types import Episode, Group
 
 Floats = NDArray[np.float64]
@@ -40,8 +41,6 @@ class Renorm:
     """Factor on what comes out, in units of the reward as it is here; it replaces that reward altogether."""
     last: Last = "both"
     """both: the last step is like any other. outcome: its process score is taken to be the outcome."""
-    judge: Judge | None = None
-    """Who scores the steps; none: the environment does, in `info["process_score"]`. What it can't score counts 0."""
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
@@ -50,8 +49,15 @@ class Renorm:
         check_choice("last", self.last, get_args(Last))
 
     def __call__(self, group: Group, /) -> Group:
-        """Return the group with the new rewards; all its steps go to the judge at once."""
-        judge = self.judge or InfoJudge()
+        """Return the group with new rewards, by the environment's own scores, `info["process_score"]`."""
+        return self.shaped(group, InfoJudge())
+
+    def judged_by(self, judge: Judge) -> Shaper:
+        """Return the same with another judge; what it can't score counts 0."""
+        return partial(self.shaped, judge=judge)
+
+    def shaped(self, group: Group, /, judge: Judge) -> Group:
+        """Return the group with new rewards; all its steps go to the judge at once."""
         steps = [step for episode in group.episodes for step in steps_of_episode(group.task, episode)]
         scores = iter([check_score(score, judge) for score in judge.scores(steps)])
 

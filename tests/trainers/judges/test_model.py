@@ -114,7 +114,7 @@ def test_a_policy_as_judge_of_subgoals():
     judge = PolicyJudge(policy, Rubric(goals=("key", "door")))
     replies = ["Nothing.", "You have it", "Nothing.", "You have it", "Click"]
     episode = Episode(turns=tuple(made_turn(reply=reply) for reply in replies))
-    assert rewards_of(Calm(bonus=0.5, judge=judge)(made_group(episode))) == [[0, 0.5, 0, 0, 0]]
+    assert rewards_of(Calm(bonus=0.5).judged_by(judge)(made_group(episode))) == [[0, 0.5, 0, 0, 0]]
     assert judge.counts == {"asked": 5, "unparsable": 1}
 
 
@@ -130,5 +130,5 @@ def test_a_server_as_judge():
         judge = ServerJudge(ServerSettings(url=running.url, model="m", backoff_s=0.0, retries=0, timeout_s=30.0))
         played = made_group(made_episode("AB", [0, 1], answers="ab"))
         # .5 + 1 − 1 for the first; nothing is known of the second: 0 + 1 − 1.
-        assert rewards_of(Renorm(judge=judge)(played)) == [[0.5, 0.0]]
+        assert rewards_of(Renorm().judged_by(judge)(played)) == [[0.5, 0.0]]
     assert judge.counts == {"asked": 2, "failed": 1}

@@ -28,7 +28,7 @@ def test_a_key_that_is_picked_up_twice_is_paid_once():
     replies = ["Nothing.", "You pick up the key.", "You drop the key.", "You pick up the key.", "Nothing."]
     episode = Episode(turns=tuple(made_turn(reply=reply) for reply in replies))
     # Each episode has a latch of its own.
-    assert rewards_of(Calm(bonus=0.25, judge=Reader())(made_group(episode, episode))) == [[0, 0.25, 0, 0, 0]] * 2
+    assert rewards_of(Calm(bonus=0.25).judged_by(Reader())(made_group(episode, episode))) == [[0, 0.25, 0, 0, 0]] * 2
 
 
 def test_the_environment_tells_what_was_reached_so_far():
