@@ -102,6 +102,7 @@ def test_a_batch_is_whitened_as_one():
     np.testing.assert_allclose(first.advantages[0], [(2 - 28 / 22) / 0.969697**0.5] * 3, atol=1e-5)
     np.testing.assert_allclose(second.advantages[0], [(-28 / 22) / 0.969697**0.5] * 2, atol=1e-5)
     assert (first.members, second.members) == ((0, 1, 2), (0,))
+    assert first.token_advantages is not None
     assert [one.shape for one in first.token_advantages[2]] == [(2,)] * 4
     assert first.learnt is first.token_advantages
     assert not second.silent
@@ -116,12 +117,13 @@ def test_the_log_has_the_mean_over_the_tokens_of_a_turn():
     [credited] = assign_batch(
         Tempo(normalise=False), [Group(task="t", episodes=(attempt((2, 3), 1), attempt((2, 4), 0)))]
     )
+    assert credited.token_advantages is not None
     assert [turn.tolist() for [turn] in credited.token_advantages] == [[0.5, 1.0], [-0.5, -1.0]]
     assert [a.tolist() for a in credited.advantages] == [[0.75], [-0.75]]
 
 
 def test_a_reference_is_asked_for_the_tokens_of_the_batch():
-    asked = []
+    asked: list[tuple[int, int, int]] = []
 
     def reference(samples):
         asked.extend(sample.key for sample in samples)
@@ -131,6 +133,7 @@ def test_a_reference_is_asked_for_the_tokens_of_the_batch():
     [first, _] = assign_batch(ReinforcePlusPlus(kl_weight=0.1), groups, reference_logprobs=reference)
     assert len(asked) == 9 + 2
     # k1 = 0 − (−1) costs 0.1 a token: the first token of an episode pays for all that follow.
+    assert first.token_advantages is not None
     tokens = np.concatenate(first.token_advantages[1])
     assert (np.diff(tokens) > 0).all()
     assert not assign_batch(Grpo(), groups, reference_logprobs=reference)[1].token_advantages

@@ -29,7 +29,7 @@ class PpoLoss(LossSettings):
     clip_low: float = 0.2
     """The probability ratio is clipped below at 1 − clip_low."""
     clip_high: float = 0.2
-    """The probability ratio is clipped above at 1 + clip_high; DAPO takes 0.28."""
+    """The probability ratio is clipped above at 1 + clip_high; DAPO takes 0.28 (from memory, unchecked)."""
     dual_clip: float | None = 3.0
     """Bound c of the loss −c·A for negative advantages, above 1; none leaves it unbounded."""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from trainers.credit.tokens import TokenBatch, token_batch
+from trainers.credit.tokens import TokenAdvantages, TokenBatch, token_batch
 from trainers.types import Completion, Episode, Group, Turn
 
 
@@ -69,6 +70,11 @@ def tokens_group(*episodes: Sequence[Sequence[float]], **more: Any) -> Group:
 
 def batch_of(group: Group, values: Sequence[float] | None = None, **more: Any) -> TokenBatch:
     return token_batch([group], values=None if values is None else np.array(values, dtype=np.float64), **more)
+
+
+def targets_of(result: TokenAdvantages) -> NDArray[np.float64]:
+    assert result.targets_n is not None
+    return result.targets_n
 
 
 def shuffled(group: Group, order: Sequence[int]) -> Group:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainers.credit.made import batch_of, token_groups, tokens_group
+from tests.trainers.credit.made import batch_of, targets_of, token_groups, tokens_group
 from trainers.credit import BilevelGae, Gae, MacroGae, TokenAdvantages, TurnGae
 from trainers.types import Group
 
@@ -29,7 +29,7 @@ THREE = batch_of(tokens_group([[0, 0, 1]]), [0.2, 0.5, 0.4])
 def test_gae_by_token(gamma, lam, expected):
     result = Gae(gamma=gamma, lam=lam, whiten=False).assign(THREE)
     np.testing.assert_allclose(result.advantages_n, expected, atol=1e-6)
-    np.testing.assert_allclose(result.targets_n, np.add(expected, [0.2, 0.5, 0.4]), atol=1e-6)
+    np.testing.assert_allclose(targets_of(result), np.add(expected, [0.2, 0.5, 0.4]), atol=1e-6)
     assert result.taught_n is None
 
 
@@ -66,9 +66,8 @@ def test_gae_by_turn():
     result = TurnGae(gamma=0.9, lam=0.5, whiten=False).assign(batch)
     np.testing.assert_allclose(result.advantages_n, [0.8185, 0.8185, 0.33, 0.6, 0.6], atol=1e-12)
     assert result.taught_n is not None
-    assert result.targets_n is not None
     assert result.taught_n.tolist() == [True, False, True, True, False]
-    np.testing.assert_allclose(result.targets_n[result.taught_n], [0.9185, 0.63, 1.0], atol=1e-12)
+    np.testing.assert_allclose(targets_of(result)[result.taught_n], [0.9185, 0.63, 1.0], atol=1e-12)
     # At the last tokens V = 0.2, 0.3, 0.5: δ = 0.5 + 0.27 − 0.2 = 0.57, 0.45 − 0.3 = 0.15, 0.5
     last = TurnGae(gamma=0.9, lam=0.0, anchor="last", whiten=False).assign(batch)
     np.testing.assert_allclose(last.advantages_n, [0.57, 0.57, 0.15, 0.5, 0.5], atol=1e-12)
@@ -83,7 +82,7 @@ def test_bilevel_gae():
     values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     result = BilevelGae(whiten=False).assign(batch_of(group, values))
     np.testing.assert_allclose(result.advantages_n, [1.85, 1.75, 1.65, 1.55, 1.45, 0.4, 0.3, 0.2, 0.1, 0], atol=1e-12)
-    np.testing.assert_allclose(result.targets_n, [1.95] * 5 + [1.0] * 5, atol=1e-12)
+    np.testing.assert_allclose(targets_of(result), [1.95] * 5 + [1.0] * 5, atol=1e-12)
 
 
 def test_bilevel_gae_with_a_lambda_on_both_levels():
@@ -120,7 +119,7 @@ def test_spans_of_one_token_are_tokens(group, gamma, lam):
             credit = MacroGae(length=1, gamma=gamma, lam=lam, rewards=rewards, weights=weights)
             spans = plain(credit, group, values)
             np.testing.assert_array_equal(spans.advantages_n, tokens.advantages_n)  # bit for bit
-            np.testing.assert_array_equal(spans.targets_n, tokens.targets_n)
+            np.testing.assert_array_equal(targets_of(spans), targets_of(tokens))
 
 
 @given(token_groups)
@@ -140,7 +139,7 @@ def test_with_lambda_1_all_of_them_are_return_minus_value(group):
     totals = np.array([episode.rewards.sum() for episode in group.episodes])[batch.episode_n]
     for credit in (Gae(lam=1.0, whiten=False), BilevelGae(gamma_turns=1.0, whiten=False)):
         np.testing.assert_allclose(credit.assign(batch).advantages_n, totals - values, atol=1e-9)
-        np.testing.assert_allclose(credit.assign(batch).targets_n, totals, atol=1e-9)
+        np.testing.assert_allclose(targets_of(credit.assign(batch)), totals, atol=1e-9)
 
 
 @given(token_groups)

@@ -14,7 +14,7 @@ from trainers.types import Episode, Group, Turn
 
 # R = 1, 0, 0, 1, 0 of mean 0.4
 FIVE = totals_group(1, 0, 0, 1, 0)
-ALL = [
+ALL: list[CreditEstimator] = [
     Rloo(),
     Rloo(statistics="turns"),
     DrGrpo(),

@@ -66,6 +66,44 @@ def test_repeated_visits_count():
     assert got[0].tolist() == pytest.approx([-0.25, 0.25])
 
 
+def naive(group: Group, credit: Hgpo) -> list[list[float]]:
+    """The definition, word by word: for each turn, the groups that it belongs to, found by looking at all turns."""
+    windows: dict[tuple[int, tuple[str, ...]], list[float]] = {}
+    turns = []
+    for episode in group.episodes:
+        keys = [turn.state_key for turn in episode.turns]
+        mine = []
+        for t in range(len(keys)):
+            value = sum(credit.gamma ** (k - t) * episode.turns[k].reward for k in range(t, len(keys)))
+            contexts = [(k, tuple(keys[t + 1 - k : t + 1])) for k in range(1, min(credit.history + 1, t + 1) + 1)]
+            for context in contexts:
+                windows.setdefault(context, []).append(value)
+            mine.append((value, contexts))
+        turns.append(mine)
+    result = []
+    for mine in turns:
+        advantages = []
+        for value, contexts in mine:
+            terms = []
+            for k, window in contexts:
+                others = np.array(windows[k, window])
+                difference = value - others.mean()
+                if abs(difference) > 1e-9 * max(1.0, abs(others).max()):
+                    scale = others.std() + 1e-6 if credit.normalise else 1.0
+                    terms.append(((k + 1) ** credit.alpha, difference / scale))
+            total = sum(weight for weight, _ in terms)
+            advantages.append(sum(weight * a for weight, a in terms) / total if terms else 0.0)
+        result.append(advantages)
+    return result
+
+
+@given(state_groups, st.sampled_from([0, 1, 2, 4]), st.sampled_from([0.0, 1.0, 2.0]), st.booleans())
+def test_it_is_the_naive_definition(group, history, alpha, normalise):
+    credit = Hgpo(history=history, alpha=alpha, normalise=normalise)
+    for mine, theirs in zip(credit(group), naive(group, credit), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-7)
+
+
 @given(state_groups, st.sampled_from([0.0, 0.95, 1.0]))
 def test_without_history_it_is_the_step_part_of_gigpo(group, gamma):
     got = Hgpo(gamma=gamma, history=0, normalise=False)(group)

@@ -1,9 +1,11 @@
 """Macro actions: where spans end, and what a span is worth."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tests.trainers.credit.made import batch_of, tokens_group
+from tests.trainers.credit.made import batch_of, targets_of, tokens_group
 from trainers.credit import MacroGae
 from trainers.credit.macro import span_weights
 
@@ -15,7 +17,7 @@ def test_spans_that_earn_the_sum():
     # r_τ = −0.03, −0.07, 1: A_3 = 0.5; A_2 = −0.07 + 0.5 − 0.35 + 0.95·0.5 = 0.555; A_1 = −0.03 + 0.2 + 0.95·0.555
     result = MacroGae(length=2, whiten=False).assign(HAND)
     np.testing.assert_allclose(result.advantages_n, [0.69725, 0.69725, 0.555, 0.555, 0.5], atol=1e-12)
-    np.testing.assert_allclose(result.targets_n, [0.84725, 0.84725, 0.905, 0.905, 1.0], atol=1e-12)
+    np.testing.assert_allclose(targets_of(result), [0.84725, 0.84725, 0.905, 0.905, 1.0], atol=1e-12)
 
 
 def test_spans_that_earn_the_mean():
@@ -39,7 +41,7 @@ def test_one_span_is_a_bandit():
     np.testing.assert_allclose(alone, [0.625] * 4 + [0.5], atol=1e-12)
 
 
-def ends(credit: MacroGae, *turns: int, **more: np.ndarray) -> list[int]:
+def ends(credit: MacroGae, *turns: int, **more: Any) -> list[int]:
     """Where spans end in an episode with turns of these lengths."""
     batch = batch_of(tokens_group([[0.0] * n for n in turns]), **more)
     return np.flatnonzero(credit.span_ends(batch)).tolist()
