@@ -69,6 +69,10 @@ class Ranks:
         """This rank's items: every `size`-th, from number `rank` on."""
         return list(items[self.rank :: self.size])
 
+    def stretch(self, count: int) -> range:
+        """This rank's run of `count` things, for what is better not dealt out one by one."""
+        return range(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
     def gather(self, value: T) -> list[T]:
         """The values of all ranks, by rank, on all ranks. They travel as pickles, between our own processes only."""
         if self.size == 1:

@@ -166,7 +166,7 @@ class Trainer:
         tasks = self.train_tasks.take(self.state.iteration * settings.groups, settings.groups)
         if not self._eval_set.isdisjoint(tasks):
             raise BadOptionError("expected training tasks that are not evaluated on, got some that are in both splits.")
-        mine = self._share(len(tasks))
+        mine = self.ranks.stretch(len(tasks))
         groups, stats = self._gather(
             interruption,
             lambda: play(
@@ -211,6 +211,8 @@ class Trainer:
             **{f"learner/{name}": value for name, value in learnt.items()},
             **speed_metrics(stats, learning_s, learnt.get("tokens", 0.0), seconds),
         }
+        # Of the rank that takes most.
+        metrics |= self.ranks.maxima({name: value for name, value in metrics.items() if name.startswith("memory/")})
         if self.ranks.is_main:
             if self.config.output.episodes:
                 self.log.log_episodes(episode_lines(self.state.iteration, credited))
@@ -227,7 +229,7 @@ class Trainer:
         """Evaluate the weights in hand on the validation tasks; returns whether they are the best so far."""
         if not self.eval_tasks:
             return False
-        mine = self._share(len(self.eval_tasks))
+        mine = self.ranks.stretch(len(self.eval_tasks))
 
         def evaluate_mine() -> tuple[list[Group], RolloutStats]:
             if not mine:
@@ -342,11 +344,6 @@ class Trainer:
         asked = self.ranks.any(getattr(self.control, request))
         setattr(self.control, request, asked and request == "should_training_stop")
         return asked
-
-    def _share(self, count: int) -> range:
-        """This rank's stretch of `count` groups."""
-        rank, size = self.ranks.rank, self.ranks.size
-        return range(count * rank // size, count * (rank + 1) // size)
 
     def _gather(
         self, interruption: Interruption, mine: Callable[[], tuple[list[Group], RolloutStats]]

@@ -550,6 +550,7 @@ def test_alone_a_rank_is_everyone():
 
 def test_shares_are_dealt_out_in_turn():
     assert [Ranks(rank=rank, size=2).share("abcde") for rank in range(2)] == [["a", "c", "e"], ["b", "d"]]
+    assert [Ranks(rank=rank, size=3).stretch(5) for rank in range(3)] == [range(1), range(1, 3), range(3, 5)]
 
 
 def test_threads_are_one_unless_said_otherwise(monkeypatch):

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from agent_gym.errors import MissingExtraError
+from trainers.config import OutputConfig
 from trainers.metrics import RunLog, cut_back, is_timing, rollout_metrics, speed_metrics
 from trainers.rollout import RolloutStats
 from trainers.types import Completion, Episode, Group, Turn
@@ -37,6 +38,7 @@ def test_speed_metrics_are_timings():
     stats = RolloutStats(turns=4, generated_tokens=10, prompt_tokens=30, generation_s=2.0, environment_s=1.0)
     metrics = speed_metrics(stats, learning_s=5.0, learnt_tokens=50, total_s=10.0)
     assert metrics["time/generation_share"] == 0.2
+    assert metrics["time/environment_share"] == 0.1
     assert metrics["time/learning_share"] == 0.5
     assert metrics["speed/generated_tokens_per_s"] == 5
     assert metrics["speed/learnt_tokens_per_s"] == 10
@@ -76,6 +78,7 @@ def test_a_logger_that_is_asked_for_must_be_installed(tmp_path, monkeypatch):
 
 
 def test_tensorboard_shows_every_metric(tmp_path):
+    assert OutputConfig().report_to == ("tensorboard",)
     loader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     for start, numbers in ((0, (0, 1, 2)), (1, (1, 2))):  # stopped after three iterations, and gone on after one
         log = RunLog(tmp_path, ["tensorboard"], start=start)

@@ -45,7 +45,7 @@ def test_a_defect_in_one_comes_with_its_traceback():
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> Path:
     """A file that describes a run of four iterations in two processes."""
-    directory = tmp_path_factory.mktemp("settings")
+    directory: Path = tmp_path_factory.mktemp("settings")
     tiny_model(directory / "model")
     config = to_toml(small_config(directory / "unused", processes=2))
     path = directory / "run.toml"

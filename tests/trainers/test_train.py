@@ -13,8 +13,9 @@ import time
 import gymnasium as gym
 import pytest
 
-from agent_gym.errors import AgentGymError, BadOptionError, UnknownSplitError
+from agent_gym.errors import AgentGymError, BadOptionError, MissingExtraError, UnknownSplitError
 from tests.trainers.corridor import corridor, small_config, tiny_model
+from trainers import train
 from trainers.callbacks import TrainerCallback
 from trainers.config import load_config
 from trainers.metrics import is_timing
@@ -273,6 +274,16 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(whole_run, model
     assert not fresh.exists()
 
 
+def test_a_logger_that_is_missing_stops_a_run_before_it_starts(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    config = small_config(tmp_path / "run", output={"report_to": ["tensorboard", "trackio"]})
+    with pytest.raises(MissingExtraError, match="pip install trackio"):
+        make_trainer(config, model).train()
+    # Nothing was played, and the directory is free for the next try.
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    make_trainer(small_config(tmp_path / "run"), model)
+
+
 def test_a_template_that_rewrites_earlier_turns_is_refused_in_conversations(model, tmp_path):
     directory = shutil.copytree(model, tmp_path / "model")
     template = (directory / "chat_template.jinja").read_text()
@@ -282,6 +293,14 @@ def test_a_template_that_rewrites_earlier_turns_is_refused_in_conversations(mode
     with pytest.raises(ModelError):
         make_trainer(small_config(tmp_path / "run"), directory)
     make_trainer(small_config(tmp_path / "run", env={"context": "step"}), directory)
+
+
+def test_small_models_are_saved_after_every_iteration(model, tmp_path, monkeypatch):
+    config = small_config(tmp_path / "run")
+    assert make_trainer(config, model).save_steps == 1
+    monkeypatch.setattr(train, "SMALL_MODEL", 1000)
+    assert make_trainer(config, model).save_steps == 10
+    assert make_trainer(small_config(tmp_path / "run", output={"save_steps": 3}), model).save_steps == 3
 
 
 def test_training_never_sees_evaluation_tasks(model, tmp_path):

@@ -1,0 +1,67 @@
+"""What a person sees of a run: the same events in a pipe and in a terminal."""
+
+import io
+
+from rich.console import Console
+
+from trainers.callbacks import TrainControl, TrainState
+from trainers.config import EvaluationConfig, TrainConfig
+from trainers.progress import ShowProgress
+
+LOGS = {
+    "rollout/success": 0.25,
+    "rollout/length": 7.5,
+    "learner/kl": 0.0125,
+    "speed/tokens_per_s": 1234.0,
+    "time/iteration_s": 2.5,
+}
+EVALUATED = {"eval/success": 0.5, "eval/success_low": 0.25, "eval/success_high": 0.75}
+
+
+def shown(*, terminal: bool, is_main: bool = True, start: int = 0, interrupted: bool = False) -> str:
+    """All that is written in two iterations with an evaluation between them."""
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, force_interactive=terminal, width=150)
+    progress = ShowProgress(console)
+    config = TrainConfig(
+        iterations=start + 2, evaluation=EvaluationConfig(split="generated_valid"), output_dir="runs/a"
+    )
+    state, control = TrainState(iteration=start), TrainControl()
+    progress.on_train_begin(config, state, control, is_main=is_main)
+    for _ in range(2):
+        progress.on_log(config, state, control, is_main=is_main, logs=LOGS)
+        state.iteration += 1
+        progress.on_evaluate(
+            config, state, control, is_main=is_main, metrics=EVALUATED, best=state.iteration == start + 1
+        )
+    progress.on_train_end(config, state, control, is_main=is_main, interrupted=interrupted)
+    return output.getvalue()
+
+
+def test_a_pipe_gets_plain_lines():
+    figures = "25% solved, 7.5 turns, kl 0.0125, 1,234 tokens/s, 2.5 s"
+    assert shown(terminal=False).splitlines() == [
+        f"iteration 0: {figures}",
+        "after 1 iterations 50.0 % of generated_valid (25.0 to 75.0), the best so far",
+        f"iteration 1: {figures}",
+        "after 2 iterations 50.0 % of generated_valid (25.0 to 75.0)",
+    ]
+
+
+def test_a_terminal_gets_a_bar_that_moves():
+    text = shown(terminal=True)
+    assert "\x1b[" in text
+    assert "━" in text
+    assert "2/2" in text
+    assert "25% solved" in text
+    assert "the best so far" in text
+
+
+def test_one_hears_how_a_run_goes_on():
+    lines = shown(terminal=False, start=3, interrupted=True).splitlines()
+    assert lines[0] == "Resuming at iteration 3 of 5."
+    assert lines[-1].endswith("everything is saved. Go on with: agent-gym train --resume runs/a")
+
+
+def test_only_the_first_rank_speaks():
+    assert shown(terminal=False, is_main=False, interrupted=True) == ""
