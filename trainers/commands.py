@@ -17,7 +17,7 @@ from rich.console import Console
 from agent_gym import keys
 from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.config import EnvConfig, ModelConfig, TrainConfig, choices_help, load_config, take_choices, to_toml
-from trainers.run_files import CONFIG
+from trainers.run_files import CONFIG, written_whole
 from trainers.words import name_env, refuse_stray, take_file, value_of
 
 MakeEnvs = Callable[[EnvConfig], Any]
@@ -146,6 +146,9 @@ class Sft:
         partial = directory / ".model"
         policy.model.save_pretrained(str(partial))
         policy.tokenizer.save_pretrained(str(partial))
+        # What it was trained in, so that `eval --model` need not be told: as a run of `train` would have it.
+        with written_whole(directory / CONFIG) as file:
+            file.write(to_toml(TrainConfig(env=config.env, model=config.model, output_dir=config.output_dir)))
         partial.rename(directory / "model")
         env.close()
         console.print(f"Imitated {shown} episodes; the model is in {directory / 'model'}", highlight=False)

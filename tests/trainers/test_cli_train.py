@@ -138,6 +138,15 @@ def test_sft(model, tmp_path, capsys):
     assert main(command) == 0
     load_model(directory / "model")
     assert "Imitated 3 episodes" in capsys.readouterr().out
+    evaluation = ["eval", "--model", str(directory / "model"), "--split", "test", "--tasks", "2"]
+    assert main([*evaluation, "--env.settings", "max_episode_steps=2"]) == 0
+    summary = json.loads((directory / "eval" / "test" / "summary.json").read_text())
+    assert summary["env"] == {
+        "id": CORRIDOR,
+        "context": "conversation",
+        "action_format": "bare",
+        "max_episode_steps": 2,
+    }
     assert main(command) == 2
     assert "holds a model already" in capsys.readouterr().err
 
