@@ -1,10 +1,10 @@
 """Events of a training run, named as in transformers.
 
-class StopWhenSolved(TrainerCallback):
-def on_evaluate(self, config, state, control, metrics, **kwargs):
-control.should_training_stop = metrics["eval/success"] > 0.95
+    class StopWhenSolved(TrainerCallback):
+        def on_evaluate(self, config, state, control, metrics, **kwargs):
+            control.should_training_stop = metrics["eval/success"] > 0.95
 
-Trainer(config, env=env, callbacks=[StopWhenSolved()]).train()
+    Trainer(config, env=env, policy=policy, callbacks=[StopWhenSolved()]).train()
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class TrainState:
 
 @dataclass(kw_only=True, slots=True)
 class TrainControl:
-    """What a callback may ask for; each request is granted at the end of the iteration, and then taken back."""
+    """What a callback may ask for, on any rank; each request is granted at the end of the iteration and taken back."""
 
     should_training_stop: bool = False
     should_evaluate: bool = False
