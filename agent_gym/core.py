@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import abc
 import copy
+import functools
 import inspect
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
@@ -15,6 +15,9 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from agent_gym import keys
 from agent_gym.errors import BadOptionError, EpisodeError, StateError, UnknownSplitError, did_you_mean
 from agent_gym.spaces import FreeText
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Expert(Protocol):
@@ -55,11 +58,7 @@ class TextEnv(gym.Env[str, str], abc.ABC):
         Raises:
             BadOptionError: With the settings that there are, and the one that may be meant.
         """
-        known = _settings_of(cls)
-        for name in settings:
-            if known is not None and name not in known:
-                hint = did_you_mean(name, (*known, "max_episode_steps"))
-                raise BadOptionError(f"{cls.__name__} has no setting {name!r}: expected one of {list(known)}.{hint}")
+        _check_settings(cls.__name__, _settings_of(cls), settings)
         return super().__new__(cls)
 
     def __init__(self, *, split: str, render_mode: str | None = None) -> None:
@@ -255,13 +254,35 @@ class TextEnv(gym.Env[str, str], abc.ABC):
             )
 
 
-@lru_cache(maxsize=256)
-def _settings_of(cls: type[TextEnv]) -> tuple[str, ...] | None:
-    """Names that a class's constructor takes; `None` if it takes any."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+def with_known_settings(creator: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that makes environments refuse unknown settings as `TextEnv` does: a decorator.
+
+    Its entry point is then as helpful as a class: `BadOptionError` with the nearest name, not Python's `TypeError`.
+    """
+
+    @functools.wraps(creator)
+    def create(*args: P.args, **settings: P.kwargs) -> T:
+        _check_settings(creator.__name__, _settings_of(creator), settings)
+        return creator(*args, **settings)
+
+    return create
+
+
+@functools.lru_cache(maxsize=256)
+def _settings_of(creator: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Names that a class's constructor or a function takes; `None` if it takes any."""
+    takes = creator.__init__ if isinstance(creator, type) else creator  # type: ignore[misc]  # looked at, not called
+    parameters = list(inspect.signature(takes).parameters.values())[1 if isinstance(creator, type) else 0 :]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return tuple(parameter.name for parameter in parameters)
+
+
+def _check_settings(what: str, known: tuple[str, ...] | None, settings: Iterable[str]) -> None:
+    for name in settings:
+        if known is not None and name not in known:
+            hint = did_you_mean(name, (*known, "max_episode_steps"))
+            raise BadOptionError(f"{what} has no setting {name!r}: expected one of {list(known)}.{hint}")
 
 
 # Saving through wrappers ----------------------------------------------------------------------------------------------

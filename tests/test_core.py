@@ -8,6 +8,7 @@ from gymnasium.error import CustomSpaceError
 import agent_gym
 from agent_gym.envs.alfworld.env import AlfworldEnv
 from agent_gym.errors import BadOptionError, StateError
+from agent_gym.registration import IDS
 from agent_gym.spaces import FreeText
 
 ID = "AgentGym/ALFWorld-v0"
@@ -77,6 +78,12 @@ def test_a_misspelt_setting_is_met_with_the_nearest():
         gym.make(ID, max_episode_step=3)
     with pytest.raises(BadOptionError, match="Did you mean 'engine'"):
         gym.make_vec(ID, num_envs=2, engin="native")
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_environment_suggests_a_setting(env_id):
+    with pytest.raises(BadOptionError, match=r"has no setting 'splitt': .* Did you mean 'split'\?"):
+        gym.make(env_id, splitt="train")
 
 
 def test_an_environment_that_takes_any_setting_takes_any():

@@ -4,6 +4,7 @@ Environments with prompts are made of wrappers, which trainers do not know; the 
 makes them.
 """
 
+import inspect
 import logging
 import os
 from collections.abc import Callable
@@ -185,7 +186,7 @@ def parse_train(words: list[str]) -> Train:
     verb = tyro.cli(
         Train,
         prog="agent-gym train",
-        description=f"{Train.__doc__}\n{choices_help()}",
+        description=f"{inspect.getdoc(Train)}\n\n{choices_help()}",
         args=words,
         default=Train(recipe=recipe, resume=resume, config=base),
         config=(tyro.conf.AvoidSubcommands,),

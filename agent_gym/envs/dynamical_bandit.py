@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_gym import keys
+from agent_gym.core import with_known_settings
 from agent_gym.envs.diagnostic import DiagnosticEnv, check_count, check_name, digest, shuffled
 from agent_gym.errors import BadOptionError, EpisodeError
 from agent_gym.registration import DYNAMICAL_LINEAR_BANDIT
@@ -296,6 +297,7 @@ class Player:
         return self._plan[self._round]
 
 
+@with_known_settings
 def make_bandit(
     *,
     form: str = "text",

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from agent_gym import keys
+from agent_gym.core import with_known_settings
 from agent_gym.envs.diagnostic import SPLITS, DiagnosticEnv, check_count, check_name, digest, limited
 from agent_gym.registration import MACRO_COPY
 from agent_gym.vector import TextVectorEnv
@@ -153,6 +154,7 @@ def text_of(split: str, number: str, length: int) -> str:
     return "".join(SYMBOLS[digest(split, number, place) % len(SYMBOLS)] for place in range(length))
 
 
+@with_known_settings
 def make_macro_copy(
     *,
     split: str = "train",

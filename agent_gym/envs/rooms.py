@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 
 from agent_gym import keys
+from agent_gym.core import with_known_settings
 from agent_gym.envs.diagnostic import SPLITS, DiagnosticEnv, check_count, check_name, limited, shuffled
 from agent_gym.registration import ROOMS
 from agent_gym.vector import TextVectorEnv
@@ -174,6 +175,7 @@ def _layout(task: str, rooms: int) -> tuple[Mapping[str, str], ...]:
     )
 
 
+@with_known_settings
 def make_rooms(
     *,
     split: str = "train",
