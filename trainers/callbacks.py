@@ -1,5 +1,6 @@
 """Events of a training run, named as in transformers.
 
+Example:
     class StopWhenSolved(TrainerCallback):
         def on_evaluate(self, config, state, control, metrics, **kwargs):
             control.should_training_stop = metrics["eval/success"] > 0.95
