@@ -15,9 +15,10 @@ It fails where outcomes have no variation (nothing can be regressed on), where w
 that the features do not show, and early on, when the estimator knows few successes.
 
 The paper reads ĉ_t off a language model at the last token of each answer; here it is a linear model on counts of
-(state, action), refitted from a buffer in milliseconds, or a small network. The released code differs from the paper:
-it overwrites the step rewards with one constant per episode (its reward minus the mean of the others of the task),
-multiplies them by n − i − 1, so that the last step gets nothing, and pays the grounding bonus at the last step always.
+(state, action), refitted from a buffer in milliseconds, or a small network (see `spa_estimators`). The released code
+differs from the paper: it overwrites the step rewards with one constant per episode (its reward minus the mean of the
+others of the task), multiplies them by n − i − 1, so that the last step gets nothing, and pays the grounding bonus at
+the last step always.
 """
 
 from collections import Counter, deque
@@ -31,9 +32,11 @@ from numpy.typing import NDArray
 from trainers.credit.numerics import check_choice
 from trainers.shaping.base import ShaperState, played_episodes, reshape
 from trainers.shaping.linear import SparseRidge
+from trainers.shaping.spa_estimators import Estimator, LinearEstimator, NetworkEstimator
 from trainers.types import Episode, Group, Turn
 
 Floats = NDArray[np.float64]
+Kind = Literal["linear", "network"]
 See = Literal["state_action", "action", "words"]
 
 
@@ -52,8 +55,10 @@ class Spa:
     """What a step's contribution depends on: its state and action, its action alone, or the words of both."""
     history: int = 0
     """Actions before the step that its contribution depends on too, as one more feature for each length."""
+    estimator: Kind = "linear"
+    """linear: of counts, refitted exactly. network: also of what came before, and never exact; needs torch."""
     penalty: float = 0.1
-    """λ, weight of the squares of the estimator's weights against its squared errors, summed over the buffer."""
+    """λ of the linear one, weight of the squares of its weights against its squared errors, summed over the buffer."""
     buffer: int = 2048
     """Episodes, the last ones played, that the estimator is fitted to."""
     every: int = 1
@@ -69,6 +74,7 @@ class Spa:
                 f"{self.history}, {self.buffer} and {self.every}"
             )
         check_choice("see", self.see, get_args(See))
+        check_choice("estimator", self.estimator, get_args(Kind))
         SparseRidge(self.penalty)
 
     def start(self) -> "SpaShaper":
@@ -81,8 +87,10 @@ class SpaShaper:
 
     def __init__(self, settings: Spa) -> None:
         self.settings = settings
-        self.estimator = SparseRidge(settings.penalty)
-        self._seen: deque[tuple[dict[str, float], float]] = deque(maxlen=settings.buffer)
+        self.estimator: Estimator = (
+            LinearEstimator(settings.penalty) if settings.estimator == "linear" else NetworkEstimator()
+        )
+        self._seen: deque[tuple[Any, float]] = deque(maxlen=settings.buffer)
         self._iterations = 0
 
     def __call__(self, group: Group, /) -> Group:
@@ -91,7 +99,7 @@ class SpaShaper:
 
     def contributions(self, episode: Episode) -> Floats:
         """ĉ_t before the correction, shape (turns,); each depends on the turns up to its own only."""
-        return np.array([self.estimator.predict(row) for row in self._rows(episode)], dtype=np.float64)
+        return self.estimator.contributions(self._rows(episode))
 
     def _redistributed(self, episode: Episode) -> Floats:
         if not episode.turns:
@@ -115,34 +123,34 @@ class SpaShaper:
     def fit(self, groups: Sequence[Group], /) -> Mapping[str, float]:
         """Remember the episodes, and refit if it is time to."""
         for episode in played_episodes(groups):
-            total: Counter[str] = Counter()
-            for row in self._rows(episode):
-                total.update(row)
-            self._seen.append((dict(total), float(episode.rewards.sum())))
+            self._seen.append((self.estimator.kept(self._rows(episode)), float(episode.rewards.sum())))
         self._iterations += 1
         if not self._seen or self._iterations % self.settings.every:
             return {}
         totals = np.array([total for _, total in self._seen])
-        error = self.estimator.fit([row for row, _ in self._seen], totals)
+        self.estimator.fit([kept for kept, _ in self._seen], totals)
+        error = np.mean([(self.estimator.total(kept) - total) ** 2 for kept, total in self._seen])
         variance = float(totals.var())
-        return {"explained": 1.0 - error / variance if variance > 0 else 0.0, "episodes": float(len(self._seen))}
+        explained = 1.0 - float(error) / variance if variance > 0 else 0.0
+        return {"explained": explained, "episodes": float(len(self._seen))}
 
     def state(self) -> ShaperState:
         """Return the estimator and the buffer."""
         estimator = self.estimator.state()
         values: dict[str, Any] = {
-            "names": estimator.values["names"],
-            "seen": [row for row, _ in self._seen],
+            "estimator": estimator.values,
+            "seen": [kept for kept, _ in self._seen],
             "iterations": self._iterations,
         }
         totals = np.array([total for _, total in self._seen], dtype=np.float64)
-        return ShaperState(arrays={"weights": estimator.arrays["weights"], "totals": totals}, values=values)
+        return ShaperState(arrays={**estimator.arrays, "totals": totals}, values=values)
 
     def load_state(self, state: ShaperState, /) -> None:
         """Go on from a checkpoint."""
-        self.estimator.load_state(state)
-        pairs = zip(state.values["seen"], state.arrays["totals"].tolist(), strict=True)
-        self._seen = deque(pairs, maxlen=self.settings.buffer)
+        arrays = dict(state.arrays)
+        totals = arrays.pop("totals").tolist()
+        self.estimator.load_state(ShaperState(arrays=arrays, values=state.values["estimator"]))
+        self._seen = deque(zip(state.values["seen"], totals, strict=True), maxlen=self.settings.buffer)
         self._iterations = state.values["iterations"]
 
 
