@@ -97,7 +97,9 @@ class Decoder:
             rng: Draws episodes and steps.
         """
         everything = torch.as_tensor(np.concatenate([factors for factors, _ in episodes]), dtype=torch.float32)
-        self.middle, self.spread = everything.mean(0), everything.std(0, correction=0).clamp(min=1e-6)
+        self.middle, spread = everything.mean(0), everything.std(0, correction=0)
+        # What never varied is not blown up when it does one day.
+        self.spread = torch.where(spread > 1e-6, spread, torch.ones_like(spread))
         result = 0.0
         for _ in range(updates):
             chosen = rng.choice(len(episodes), size=batch, replace=len(episodes) < batch)

@@ -13,7 +13,7 @@ from agent_gym.errors import BadOptionError
 from tests.trainers.shaping.made import made_episode, made_group, rewards_of
 from trainers.judges import steps_of
 from trainers.shaping import Lare, ShaperState
-from trainers.shaping.decoder import decomposition_loss
+from trainers.shaping.decoder import Decoder, decomposition_loss
 from trainers.shaping.factors import CodeFactors, FactorError, plain_factors, verify_factors
 from trainers.shaping.sandbox import Limits, UnsafeCodeError
 from trainers.types import Episode
@@ -97,6 +97,14 @@ def test_it_finds_the_steps_that_were_paid_at_the_end(loss):
     # The truth is 1 and 0. The biased loss prefers equal rewards, so that it finds less of the difference.
     difference = np.mean(accepted) - np.mean(refused)
     assert difference > (0.5 if loss == "rrd" else 0.8)
+
+
+def test_a_factor_that_never_varied_before_does_not_blow_up():
+    decoder = Decoder(2, width=4, layers=1, learning_rate=1e-3, seed=0)
+    factors = np.array([[0.0, 1.0], [1.0, 1.0]])
+    decoder.fit([(factors, 1.0)], loss="rd", subset=2, updates=1, batch=1, rng=np.random.default_rng(0))
+    # The second was always 1; a step of 1 away from it is no more than a step.
+    assert abs(decoder.predict(np.array([[0.0, 2.0]]))[0]) < 5
 
 
 def test_it_can_conserve_what_an_episode_is_worth():
