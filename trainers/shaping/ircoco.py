@@ -7,8 +7,9 @@ and pays each token the change that it makes:
 
 It telescopes, so that rambling pays nothing: what is left is the verdict on the whole, less what was expected. (As a
 potential it would have to be 0 at the end. It is not: QC's verdict is paid, and its errors with it.) The end-of-answer
-token gets 0, since it adds nothing to what is evaluated. The released code pays QC(x, y_≤j) itself and copies the last reward to that token; the
-difference stands there as a comment. The absolute form pays for length, so it is not offered here.
+token gets 0, since it adds nothing to what is evaluated. The released code pays QC(x, y_≤j) itself and copies the last
+reward to that token; the difference stands there as a comment. The absolute form pays for length, so it is not offered
+here.
 
 The paper's evaluator is a small GPT-2 that predicts the similarity of the greedy continuation to the reference. Here it
 is a linear model of the last tokens before a position and of the state, fitted to the scores of the episodes played, so
