@@ -29,8 +29,12 @@ endif
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-train: $(VENV)/train.stamp ## train a policy with GiGPO in AgentGym/ALFWorld-v0 on the CPU
-	$(BIN)/python examples/train_gigpo.py $(ARGS)
+# Interrupted, it goes on where it was.
+TINY := runs/alfworld-tiny
+train: $(VENV)/train.stamp ## train a small model with GiGPO in AgentGym/ALFWorld-v0 on the CPU, test it, draw its report
+	$(BIN)/agent-gym train --recipe alfworld-tiny --output-dir $(TINY) $(if $(wildcard $(TINY)/config.toml),--resume $(TINY)) $(ARGS)
+	$(BIN)/agent-gym eval --model $(TINY)/checkpoints/best --split generated_test
+	$(BIN)/agent-gym view $(TINY)
 
 # --keep-going: one failing check does not hide what the others have to say.
 test: $(VENV)/dev.stamp ## every check and every test
@@ -49,8 +53,8 @@ imports: $(VENV)/dev.stamp ## import-linter: which package may import which
 unit: $(VENV)/dev.stamp ## pytest with coverage; ARGS goes to pytest
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --durations=15 $(ARGS)
 
-evidence: $(VENV)/train.stamp ## three seeds of GiGPO, GRPO and cloning alone: the learning curves in docs/
-	$(BIN)/python benchmarks/evidence.py $(ARGS)
+evidence: $(VENV)/train.stamp ## GiGPO and GRPO over five seeds: the study in docs/evidence.md (hours; goes on where it was)
+	$(BIN)/agent-gym bench benchmarks/studies/alfworld.toml --results docs/evidence/study $(ARGS)
 
 bench: $(VENV)/dev.stamp ## speed beside the original engine: the figures in docs/
 	$(BIN)/python benchmarks/bench_alfworld.py $(ARGS)
