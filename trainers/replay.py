@@ -168,7 +168,7 @@ def episode_from_json(table: Mapping[str, Any]) -> Episode:
             "token_rewards": None if tokens is None else tuple(tokens),
         }
         turns.append(Turn(**{**one, **changes}))
-    return Episode(**{**table, "turns": tuple(turns)})
+    return Episode(**{**table, "turns": tuple(turns), "next_ids": tuple(table.get("next_ids", ()))})
 
 
 def _is_json(value: object) -> bool:

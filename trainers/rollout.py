@@ -30,7 +30,7 @@ from agent_gym.errors import (
     UnknownSplitError,
     UnknownTaskError,
 )
-from trainers.policies.base import EXPERT_ACTION, Policy, Request, Sampling
+from trainers.policies.base import EXPERT_ACTION, Messages, Policy, Request, Sampling
 from trainers.samples import Context
 from trainers.types import Completion, Episode, Group, Status, Turn
 
@@ -79,6 +79,7 @@ def play(
     first_group: int = 0,
     max_turns: int | None = None,
     baseline: bool = False,
+    keep_next: bool = False,
     on_episode: Callable[[str, int, Episode], None] | None = None,
 ) -> tuple[list[Group], RolloutStats]:
     """Play `group_size` episodes of each task.
@@ -94,6 +95,7 @@ def play(
         first_group: Number of the first group in the random streams, for a caller that plays a part of all groups.
         max_turns: Limit on an episode's turns beside the environment's own.
         baseline: Play one more episode of each task greedily, as the last of its group, marked as baseline.
+        keep_next: Keep what would have been shown next to an episode that a limit cuts off (`Episode.next_ids`).
         on_episode: Called with task, member and episode whenever one ends.
 
     Returns:
@@ -104,7 +106,7 @@ def play(
     """
     if group_size < 1:
         raise BadOptionError(f"group_size must be 1 or more, got {group_size}.")
-    table = _Table(policy, env, context, sampling, seed, first_group, max_turns)
+    table = _Table(policy, env, context, sampling, seed, first_group, max_turns, keep_next)
     members = range(group_size + baseline)
     queue = deque((group, member) for group in range(len(tasks)) for member in members)
     ended: dict[tuple[int, int], Episode] = {}
@@ -142,6 +144,7 @@ class _Seat:
     status: Status | None = None
     kind: str | None = None
     error: str = ""
+    next_ids: tuple[int, ...] = ()
 
     def episode(self) -> Episode:
         info = self.frame.info if self.frame else {}
@@ -154,6 +157,7 @@ class _Seat:
             kind=self.kind,
             error=self.error,
             baseline=self.greedy,
+            next_ids=self.next_ids,
         )
 
 
@@ -169,9 +173,10 @@ class _Table:
         seed: int,
         first_group: int,
         max_turns: int | None,
+        keep_next: bool = False,
     ) -> None:
         self.policy, self.env, self.context, self.sampling = policy, env, context, sampling
-        self.seed, self.first_group, self.max_turns = seed, first_group, max_turns
+        self.seed, self.first_group, self.max_turns, self.keep_next = seed, first_group, max_turns, keep_next
         self.free = list(range(env.num_slots))[::-1]
         self.live: list[_Seat] = []
         self._sessions = 0
@@ -208,6 +213,9 @@ class _Table:
     def clear(self) -> list[_Seat]:
         """Take out the episodes that have ended, and free what they held."""
         ended = [seat for seat in self.live if seat.status is not None]
+        for seat in ended:
+            if self.keep_next and seat.status == "cut":
+                seat.next_ids = self._next_ids(seat)
         self.live = [seat for seat in self.live if seat.status is None]
         self.free += [seat.slot for seat in ended]
         self.policy.release([seat.session for seat in ended if seat.session is not None])
@@ -239,17 +247,32 @@ class _Table:
                 f"expected chat messages in info[{keys.MESSAGES!r}], got an environment that renders none: "
                 "wrap it with wrappers.wrap_for_llm, or make it with wrappers.make_llm_vec."
             )
-        codec = self.policy.codec
-        if self.context == "step" or not seat.turns:
-            ids = codec.start(messages)
-        else:
-            ids = codec.extend(messages, codec.ended(seat.turns[-1].completion.token_ids))
+        ids = self._shown(seat, messages)
         frame = seat.frame
         if self.policy.needs_expert:
             frame = frame._replace(info=frame.info | {EXPERT_ACTION: expert_action(self.env, seat.slot)})
         number = stream(self.seed, self.first_group + seat.group, seat.member, len(seat.turns))
         sampling = replace(self.sampling, temperature=0.0) if seat.greedy else self.sampling
         return Request(prompt_ids=ids, sampling=sampling, seed=number, session=seat.session, frame=frame)
+
+    def _shown(self, seat: _Seat, messages: Messages) -> tuple[int, ...]:
+        codec = self.policy.codec
+        if self.context == "step" or not seat.turns:
+            return codec.start(messages)
+        return codec.extend(messages, codec.ended(seat.turns[-1].completion.token_ids))
+
+    def _next_ids(self, seat: _Seat) -> tuple[int, ...]:
+        """What would be shown now, if the environment still says what that is and there is room for an answer."""
+        messages = seat.frame.info.get(keys.MESSAGES) if seat.frame is not None else None
+        if messages is None:
+            return ()
+        of_frame = getattr(self.policy, "ids_of_frame", None)
+        ids = self._shown(seat, messages) if of_frame is None else of_frame(seat.frame)
+        before = 0
+        if self.context == "conversation":
+            parts = (turn.completion for turn in seat.turns)
+            before = sum(len(part.prompt_ids) + len(part.token_ids) for part in parts)
+        return ids if before + len(ids) < self.policy.context_limit else ()
 
     def _step(self, seats: Sequence[_Seat], completions: Sequence[Completion], answers: Sequence[str]) -> None:
         for seat, completion, answer in zip(seats, completions, answers, strict=True):

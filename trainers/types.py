@@ -114,6 +114,9 @@ class Episode:
     """What went wrong, in one line, where the status is "failed"."""
     baseline: bool = False
     """Played greedily so that others can be compared with it; it is not learnt from."""
+    next_ids: tuple[int, ...] = ()
+    """What the policy would have been shown next, where a limit cut the episode off and somebody asked for it: a critic
+    then says what was still to come. Empty if there was no room for it."""
 
     @property
     def rewards(self) -> NDArray[np.float64]:

@@ -294,6 +294,15 @@ class TabularPolicy:
             for row, token, logprob in zip(rows.tolist(), ids.tolist(), logprobs.tolist(), strict=True)
         ]
 
+    def ids_of_frame(self, frame: Frame) -> tuple[int, ...]:
+        """Return the token of the state that a frame shows; empty if it can't be told because the episode is over."""
+        row = self._table.names.states.get(self._key(frame))
+        if row is None:
+            if not frame.info.get(keys.ADMISSIBLE_ACTIONS):
+                return ()
+            row = self._row(frame)
+        return (self._table.settings.commands + row,)
+
     def release(self, sessions: Iterable[int]) -> None:
         """Do nothing: nothing is remembered from turn to turn."""
 
