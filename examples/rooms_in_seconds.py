@@ -1,4 +1,4 @@
-"""GRPO and GiGPO in rooms where almost every attempt succeeds: a learning curve of each, over rates and seeds.
+"""GRPO, GiGPO and TEMPO in rooms where almost every attempt succeeds: a learning curve of each, over rates and seeds.
 
     python examples/rooms_in_seconds.py                          # five rooms, 200 steps
     python examples/rooms_in_seconds.py --regime short --rooms 8 --steps 30
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from trainers.config import Credit, EnvConfig, OutputConfig, RolloutConfig, TrainConfig
-from trainers.credit import Gigpo, Grpo
+from trainers.credit import Gigpo, Grpo, TempoTurns
 from trainers.losses.ppo import PpoLoss
 from trainers.policies.tabular import TabularPolicy
 from trainers.settings import LearnerSettings
@@ -24,7 +24,7 @@ from trainers.train import Trainer
 from wrappers import make_llm_vec
 
 ID = "AgentGym/Rooms-v0"
-METHODS: dict[str, Credit] = {"grpo": Grpo(), "gigpo": Gigpo()}
+METHODS: dict[str, Credit] = {"grpo": Grpo(), "gigpo": Gigpo(), "tempo-turns": TempoTurns()}
 
 
 def learning_curve(
@@ -66,7 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     chosen = {"regime": given.regime, "rooms": given.rooms, "steps": given.steps}
     settings = {name: value for name, value in chosen.items() if value is not None}
-    print(f"{'method':8} {'rate':>6} {'success':>8} {'last':>6} {'length':>7} {'last':>6} {'silent groups':>14}")
+    print(f"{'method':12} {'rate':>6} {'success':>8} {'last':>6} {'length':>7} {'last':>6} {'silent groups':>14}")
     for rate in given.rates:
         for method in METHODS:
             curves = [learning_curve(method, rate, seed, given.iterations, settings) for seed in range(given.seeds)]
@@ -74,7 +74,7 @@ def main() -> None:
             length = [[line["rollout/length"] for line in curve] for curve in curves]
             silent = [line["credit/silent_groups"] for curve in curves for line in curve]
             print(
-                f"{method:8} {rate:6g} {mean([mean(one) for one in success]):8.3f} "
+                f"{method:12} {rate:6g} {mean([mean(one) for one in success]):8.3f} "
                 f"{mean([mean(one[-5:]) for one in success]):6.3f} {mean([mean(one[:3]) for one in length]):7.1f} "
                 f"{mean([mean(one[-5:]) for one in length]):6.1f} {mean(silent):14.2f}",
                 flush=True,
