@@ -10,12 +10,13 @@ import inspect
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from trainers.config import CHOICES, TrainConfig
+from trainers.config_tables import optional_parts
 from trainers.sft import SftConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "trainer.md"
@@ -34,11 +35,17 @@ def reference() -> str:
 def _tables(config: Any, where: str) -> Iterator[str]:
     """The tables of a dataclass object and of those inside it, in their order."""
     kind = type(config)
-    nested = [one for one in fields(config) if is_dataclass(getattr(config, one.name))]
+    optional = optional_parts(kind)
+    nested = [one for one in fields(config) if is_dataclass(getattr(config, one.name)) or one.name in optional]
     plain = [one for one in fields(config) if one not in nested]
     yield _heading(where, kind) + _table(kind, plain)
     for one in nested:
-        if one.name in CHOICES:
+        if one.name in optional:
+            word = f"{where}:{one.name}" if where else f"{one.name.replace('_', '-')}:on"
+            title = f"`[{f'{where}.{one.name}'.strip('.')}]`, if it is there; on the command line `{word}`"
+            part = optional[one.name]
+            yield _heading(one.name, part, title) + _table(part, list(fields(part)))
+        elif one.name in CHOICES:
             for method, member in CHOICES[one.name].items():
                 title = f'`[{one.name}]` with `method = "{method}"`, on the command line `{one.name}:{method}`'
                 yield _heading(one.name, member, title) + _table(member, list(fields(member)))
@@ -81,6 +88,8 @@ def describe(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         some = [describe(one) for one in arguments if one is not type(None)]
         return " or ".join([*some, '`"none"`'] if type(None) in arguments else some)
+    if hint is Any or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return WORDS[dict]
     if origin is tuple:
         return f"list of {describe(arguments[0])}" if arguments[-1] is Ellipsis else f"{len(arguments)} numbers"
     return WORDS[origin or hint]

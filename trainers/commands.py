@@ -17,9 +17,9 @@ from rich.console import Console
 
 from agent_gym import keys
 from agent_gym.errors import BadOptionError, DataNotFoundError
-from trainers.config import EnvConfig, ModelConfig, TrainConfig, choices_help, load_config, take_choices, to_toml
+from trainers.config import EnvConfig, ModelConfig, TrainConfig, load_config, to_toml
 from trainers.run_files import CONFIG, written_whole
-from trainers.words import name_env, refuse_stray, take_file, value_of
+from trainers.words import choices_help, name_env, refuse_stray, take_choices, take_file, value_of
 
 MakeEnvs = Callable[[EnvConfig], Any]
 """Makes the environments of a configuration, wrapped for a model, as a `TextVectorEnv`."""

@@ -3,23 +3,22 @@
 The configuration *is* these objects. A TOML file has one table per nested dataclass and one key per field; the command
 line has the same names with dots (`--rollout.group-size 8`). `credit` and `loss` are each one of several kinds:
 `method = "gigpo"` in the table `[credit]`, the word `credit:gigpo` on the command line. The fields of another kind have
-other defaults, as its paper has. TOML has no null: `"none"` stands for it.
+other defaults, as its paper has. What stands for None here is made by its table: `[replay]`, or the word `replay:on`.
 """
 
 import dataclasses
 import json
 import re
 import tomllib
-import types
-import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from agent_gym.errors import BadOptionError, did_you_mean
+from agent_gym.errors import BadOptionError
+from trainers.config_tables import Kinds, lines, merge
 from trainers.credit import (
     DrGrpo,
     Gigpo,
@@ -34,12 +33,28 @@ from trainers.credit import (
     TempoTurns,
     smallest_group,
 )
+from trainers.dynamic_sampling import DynamicSampling
 from trainers.losses.cispo import CispoLoss
 from trainers.losses.gspo import GspoLoss
 from trainers.losses.ppo import PpoLoss
 from trainers.losses.reinforce import ReinforceLoss
+from trainers.replay import ReplaySettings
 from trainers.samples import Context
 from trainers.settings import LearnerSettings
+from trainers.shaping import (
+    Calm,
+    Explors,
+    Exprd,
+    IntentReward,
+    Ircoco,
+    Lare,
+    LtlProgress,
+    OverlongPenalty,
+    PotentialShaping,
+    Renorm,
+    Spa,
+)
+from trainers.task_filter import TaskFilter
 
 Credit = Gigpo | Grpo | DrGrpo | Rloo | ReinforcePlusPlus | Opo | Remax | GrpoPassK | Hgpo | Tempo | TempoTurns
 Loss = PpoLoss | GspoLoss | CispoLoss | ReinforceLoss
@@ -55,6 +70,13 @@ def _by_name(union: Any, ending: str = "") -> dict[str, type[Any]]:
 
 CHOICES: dict[str, Mapping[str, type[Any]]] = {"credit": _by_name(Credit), "loss": _by_name(Loss, "Loss")}
 """Fields of a configuration that are one of several kinds."""
+
+SLOTS: dict[str, Kinds] = {
+    "credit": Kinds(known=CHOICES["credit"], needs=("__call__", "assign")),
+    "loss": Kinds(known=CHOICES["loss"], needs=("per_token",)),
+    "shaping.own": Kinds(known={}, needs=("__call__", "start")),
+}
+"""The same and what may be of your own, with what it must be able to do."""
 
 Report = Literal["tensorboard", "wandb", "trackio"]
 
@@ -149,6 +171,33 @@ class RewardConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShapingConfig:
+    """Shapers between the scaling of rewards and the penalty for invalid answers, at work in this order.
+
+    A table makes a shaper, as the word `shaping:spa` does; without one there is none.
+    """
+
+    intent: IntentReward | None = None
+    exprd: Exprd | None = None
+    renorm: Renorm | None = None
+    spa: Spa | None = None
+    lare: Lare | None = None
+    ircoco: Ircoco | None = None
+    calm: Calm | None = None
+    potential: PotentialShaping | None = None
+    ltl: LtlProgress | None = None
+    explors: Explors | None = None
+    own: Any = None
+    """A shaper of your own: `method = "my_package.my_module:MyShaper"` and its settings."""
+    overlong: OverlongPenalty | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """The shapers that there are, by name, in the order in which they work."""
+        parts = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """Evaluation during training, by which the best checkpoint is chosen. Never name a split that is to be reported."""
 
@@ -184,8 +233,12 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
-    credit: Credit = field(default_factory=Gigpo)
-    loss: Loss = field(default_factory=PpoLoss)
+    shaping: ShapingConfig = field(default_factory=ShapingConfig)
+    credit: Credit | Any = field(default_factory=Gigpo)  # Any: of your own, see SLOTS
+    loss: Loss | Any = field(default_factory=PpoLoss)
+    task_filter: TaskFilter | None = None
+    dynamic_sampling: DynamicSampling | None = None
+    replay: ReplaySettings | None = None
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -264,138 +317,10 @@ def config_from_table(table: Mapping[str, Any], base: TrainConfig | None = None)
     Raises:
         BadOptionError: If the table holds an unknown key or a value of the wrong kind.
     """
-    config: TrainConfig = _merge(base or TrainConfig(), table, "")
+    config: TrainConfig = merge(base or TrainConfig(), table, SLOTS)
     return config
-
-
-def _merge(base: Any, table: Any, where: str) -> Any:
-    """Return the dataclass object `base` with the fields that `table` names replaced."""
-    if not isinstance(table, Mapping):
-        raise BadOptionError(f"{where.rstrip('.')} must be a table, got {table!r}.")
-    table = dict(table)
-    choices = _kinds_of(base)
-    if choices and "method" in table:
-        base = _of_kind(base, choices, str(table.pop("method")), f"{where}method")
-    known = {one.name for one in fields(base)}
-    hints = get_type_hints(type(base), include_extras=False)
-    changes = {}
-    for name, value in table.items():
-        if name not in known:
-            raise BadOptionError(
-                f"unknown key {where + name!r}: expected one of {sorted(known)}.{did_you_mean(name, known)}"
-            )
-        current = getattr(base, name)
-        if is_dataclass(current):
-            changes[name] = _merge(current, value, f"{where}{name}.")
-        else:
-            changes[name] = _value(value, hints[name], where + name)
-    try:
-        return dataclasses.replace(base, **changes)
-    except BadOptionError:
-        raise
-    except ValueError as error:
-        raise BadOptionError(f"{where.rstrip('.')}: {error}") from error
-
-
-def _kinds_of(value: Any) -> Mapping[str, type[Any]]:
-    """The kinds that a part of a configuration is one of, by name; none if it is not a matter of choice."""
-    return next((choices for choices in CHOICES.values() if type(value) in choices.values()), {})
-
-
-def _of_kind(base: Any, choices: Mapping[str, type[Any]], method: str, where: str) -> Any:
-    """Return `base` if it is of the kind called `method`, else one with that kind's defaults."""
-    if method not in choices:
-        raise BadOptionError(f"{where} must be one of {list(choices)}, got {method!r}.{did_you_mean(method, choices)}")
-    return base if type(base) is choices[method] else choices[method]()
-
-
-def _value(value: Any, hint: Any, where: str) -> Any:
-    """Check a value against a field's type, and bring it into the form that the field has."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value == "none" or value is None:
-            return None
-        return _value(value, next(one for one in arguments if one is not type(None)), where)
-    if origin is Literal:
-        if value not in arguments:
-            raise BadOptionError(
-                f"{where} must be one of {list(arguments)}, got {value!r}.{did_you_mean(str(value), arguments)}"
-            )
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise BadOptionError(f"{where} must be a list, got {value!r}.")
-        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(inner) != len(value):
-            raise BadOptionError(f"{where} must have {len(inner)} entries, got {value!r}.")
-        return tuple(_value(one, kind, where) for one, kind in zip(value, inner, strict=True))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise BadOptionError(f"{where} must be a table, got {value!r}.")
-        return dict(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise BadOptionError(f"{where} must be of type {hint.__name__}, got {value!r}.")
-    return value
 
 
 def to_toml(config: TrainConfig) -> str:
     """Write a configuration out in full; `config_from_table` of the result gives it back."""
-    return "\n".join(_lines(config, ())) + "\n"
-
-
-def _lines(value: Any, path: tuple[str, ...]) -> Iterable[str]:
-    if path:
-        yield f"\n[{'.'.join(path)}]"
-    if choices := _kinds_of(value):
-        yield f"method = {json.dumps(next(name for name, kind in choices.items() if type(value) is kind))}"
-    tables = {}
-    for one in fields(value):
-        entry = getattr(value, one.name)
-        if is_dataclass(entry):
-            tables[one.name] = entry
-        else:
-            yield f"{one.name} = {_toml(entry)}"
-    for name, entry in tables.items():
-        yield from _lines(entry, (*path, name))
-
-
-def _toml(value: Any) -> str:
-    if value is None:
-        return '"none"'
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value)
-
-
-# The command line -----------------------------------------------------------------------------------------------------
-
-
-def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], TrainConfig]:
-    """Split words such as `credit:gigpo` off, and return the other words and `base` with those kinds in it.
-
-    They may stand anywhere. A kind that `base` has already keeps its settings; another comes with its own defaults.
-
-    Raises:
-        BadOptionError: If there is no such kind.
-    """
-    rest = []
-    for word in words:
-        name, colon, method = word.partition(":")
-        if colon and name in CHOICES:
-            part = _of_kind(getattr(base, name), CHOICES[name], method, f"{name}:")
-            base = dataclasses.replace(base, **{name: part})
-        else:
-            rest.append(word)
-    return rest, base
-
-
-def choices_help() -> str:
-    """What `take_choices` takes, in one paragraph."""
-    words = "; ".join(" ".join(f"{name}:{method}" for method in choices) for name, choices in CHOICES.items())
-    return f"Words that choose a method, whose own settings then follow: {words}."
+    return "\n".join(lines(config, SLOTS)) + "\n"

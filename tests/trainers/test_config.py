@@ -4,10 +4,11 @@ import tomllib
 import pytest
 
 from agent_gym.errors import BadOptionError
-from trainers.config import TrainConfig, config_from_table, load_config, take_choices, to_toml
+from trainers.config import TrainConfig, config_from_table, load_config, to_toml
 from trainers.credit import Gigpo, Grpo
 from trainers.losses.gspo import GspoLoss
 from trainers.losses.ppo import PpoLoss
+from trainers.words import take_choices
 
 
 def test_a_configuration_written_out_reads_back_the_same():
