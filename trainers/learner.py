@@ -10,11 +10,10 @@ of a micro-batch nor the number of ranks changes the result, but for rounding.
 """
 
 import copy
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainers.checkpoint import State
-from trainers.logprobs import Batch, action_logprobs, least_saved, make_batch, token_logprobs
+from trainers.logprobs import Batch, action_logprobs, choose_precision, least_saved, make_batch, token_logprobs
 from trainers.losses.aggregate import token_weights
 from trainers.losses.base import LossSettings, Tokens
 from trainers.losses.importance import importance_weights
 from trainers.losses.kl import kl_estimate
 from trainers.losses.ppo import PpoLoss
+from trainers.minibatches import cut_minibatches
 from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
 from trainers.samples import Sample, split_by_prompt
@@ -114,7 +114,7 @@ class Learner:
                 shard(self._reference)
         else:
             self._reference = self._learning if keep_reference else None
-        self._autocast = self._choose_precision()
+        self._autocast = choose_precision(model, self.settings.precision)
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
         # Layers that recompute keep no keys and values; and a prompt read by itself is one pass more than others make.
         self._least_saved = math.inf if self._recomputing or self._in_pieces else least_saved(model)
@@ -204,7 +204,9 @@ class Learner:
         started = time.perf_counter()
         totals = Totals()
         with self._recomputation():
-            for minibatch in self._minibatches(samples):
+            for minibatch in cut_minibatches(
+                samples, self.ranks, self.settings.epochs, self.settings.minibatches, (self.seed, self.updates)
+            ):
                 mine = {"tokens": sum(map(_actions, minibatch)), "divisor": sum(map(count, minibatch))}
                 everyones = self.ranks.sums(mine)
                 if not (everyones["tokens"] and everyones["divisor"]):
@@ -225,21 +227,6 @@ class Learner:
         if self._in_pieces:  # the sampler gets the new weights
             copy_weights(self._learning, self.model)
         return totals.summary(self.ranks, time.perf_counter() - started)
-
-    def _minibatches(self, samples: Sequence[Sample]) -> Iterator[list[Sample]]:
-        """This rank's part of each mini-batch; the shuffle is of the whole batch, so ranks do not change it."""
-        keys = sorted(key for theirs in self.ranks.gather([sample.key for sample in samples]) for key in theirs)
-        if len(set(keys)) < len(keys):
-            twice = next(key for key, after in itertools.pairwise(keys) if key == after)
-            raise ValueError(
-                f"expected samples of different origins, got (group, episode, turn) {twice} twice: build the "
-                "samples of a batch in one call, and pass `first_group` where ranks build parts of it"
-            )
-        mine = {sample.key: sample for sample in samples}
-        for epoch in range(self.settings.epochs):
-            order = np.random.default_rng((self.seed, self.updates, epoch)).permutation(len(keys))
-            for chunk in np.array_split(order, self.settings.minibatches):
-                yield [mine[keys[number]] for number in chunk if keys[number] in mine]
 
     def _policy_loss(
         self, samples: Sequence[Sample], batch: Batch, total: float, known: _Known
@@ -313,15 +300,6 @@ class Learner:
             parts += [[] for _ in range(most - len(parts))]
         for part in parts:
             yield part, make_batch(part or [_FILLER], self.device, least_saved=self._least_saved)
-
-    def _choose_precision(self) -> Callable[[], AbstractContextManager[object]]:
-        kind = self.device.type
-        halved = self.settings.precision == "bfloat16" or (
-            self.settings.precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported()
-        )
-        if all(p.dtype != torch.float32 for p in self.model.parameters()):
-            halved = False  # it is short already, and is computed as the sampler computes it
-        return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
 
     def _find_recomputing_layers(self) -> list[nn.Module]:
         # The newer of two names in transformers; the older one warns there.

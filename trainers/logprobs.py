@@ -1,8 +1,8 @@
 """Log-probabilities of sampled tokens under a model: what sampling, learning and the reference have in common."""
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.samples import Sample, saved_by_sharing
+from trainers.settings import Precision
 
 _PASS_COSTS: Final = {"cpu": 512, "cuda": 4096}
 """About as many tokens as take the time that another pass takes whatever is in it, by kind of device."""
@@ -115,26 +116,8 @@ def action_logprobs(
     """
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0, got {temperature}: greedy answers have no log-probabilities")
-    get_head = getattr(model, "get_output_embeddings", None)
-    head = get_head() if get_head is not None else None
-    if head is None:
-        raise ValueError(f"expected a language model with an output layer, got {type(model).__name__}")
-    before_action_bt = torch.zeros_like(batch.action_mask_bt)
-    before_action_bt[:, :-1] = batch.action_mask_bt[:, 1:]
-    before_action_bt = before_action_bt[:, batch.shared :]
-
-    def keep_positions(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        (hidden_bth,) = inputs
-        return (hidden_bth[before_action_bt].unsqueeze(0),)
-
-    # No attention mask: padding comes last and attention is causal, so it changes nothing, and kernels for plain causal
-    # attention are faster.
-    given = _read_once(model, batch) if batch.shared else {"use_cache": False}
-    hook = head.register_forward_pre_hook(keep_positions)
-    try:
-        logits_nv = model(input_ids=batch.ids_bt[:, batch.shared :], **given).logits
-    finally:
-        hook.remove()
+    before_action_bt = before_actions(batch)[:, batch.shared :]
+    logits_nv = _run(model, batch, lambda hidden_bth: hidden_bth[before_action_bt].unsqueeze(0))
     assert logits_nv.shape[:2] == (1, len(batch.row_n)), logits_nv.shape
     logprobs_nv = torch.log_softmax(logits_nv[0].float() / temperature, dim=-1)
     chosen_n = batch.ids_bt[batch.action_mask_bt]
@@ -142,6 +125,52 @@ def action_logprobs(
     with nullcontext() if entropy_gradient else torch.no_grad():
         entropy_n = -(logprobs_nv.exp() * logprobs_nv).sum(dim=-1)
     return logprobs_n, entropy_n
+
+
+def before_actions(batch: Batch) -> Tensor:
+    """True at the positions whose logits action tokens are drawn from, shape (B, T)."""
+    before_action_bt = torch.zeros_like(batch.action_mask_bt)
+    before_action_bt[:, :-1] = batch.action_mask_bt[:, 1:]
+    return before_action_bt
+
+
+def action_hidden(model: nn.Module, batch: Batch) -> Tensor:
+    """Last hidden states in front of the action tokens, which the output layer makes their logits from: shape (N, H).
+
+    Raises:
+        ValueError: If the model's output layer cannot be told from the rest.
+    """
+    before_action_bt = before_actions(batch)[:, batch.shared :]
+    taken: list[Tensor] = []
+
+    def take(hidden_bth: Tensor) -> Tensor:
+        taken.append(hidden_bth[before_action_bt])
+        return hidden_bth[:1, :1]  # nobody looks at the logits
+
+    _run(model, batch, take)
+    return taken[0]
+
+
+def _run(model: nn.Module, batch: Batch, before_head: Callable[[Tensor], Tensor]) -> Tensor:
+    """Logits of a pass over what the rows do not share, from what `before_head` makes of the hidden states."""
+    get_head = getattr(model, "get_output_embeddings", None)
+    head = get_head() if get_head is not None else None
+    if head is None:
+        raise ValueError(f"expected a language model with an output layer, got {type(model).__name__}")
+
+    def narrow(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        (hidden_bth,) = inputs
+        return (before_head(hidden_bth),)
+
+    # No attention mask: padding comes last and attention is causal, so it changes nothing, and kernels for plain causal
+    # attention are faster.
+    given = _read_once(model, batch) if batch.shared else {"use_cache": False}
+    hook = head.register_forward_pre_hook(narrow)
+    try:
+        logits: Tensor = model(input_ids=batch.ids_bt[:, batch.shared :], **given).logits
+    finally:
+        hook.remove()
+    return logits
 
 
 def _read_once(model: nn.Module, batch: Batch) -> dict[str, Any]:
@@ -154,6 +183,16 @@ def _read_once(model: nn.Module, batch: Batch) -> dict[str, Any]:
     cache.batch_repeat_interleave(rows)
     positions_1t = torch.arange(batch.shared, longest, device=batch.ids_bt.device)[None]
     return {"past_key_values": cache, "use_cache": True, "position_ids": positions_1t}
+
+
+def choose_precision(model: nn.Module, precision: Precision) -> Callable[[], AbstractContextManager[object]]:
+    """What to compute passes over a model in, as a context manager to call for each."""
+    parameters = list(model.parameters())
+    kind = parameters[0].device.type
+    halved = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
+    if all(p.dtype != torch.float32 for p in parameters):
+        halved = False  # it is short already, and is computed as the sampler computes it
+    return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
 
 
 def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
