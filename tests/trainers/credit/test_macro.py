@@ -56,6 +56,7 @@ def test_no_span_is_empty_where_the_last_token_is_set_apart():
     # Five tokens, spans of two: the boundary before the last token is there already.
     assert ends(MacroGae(length=2, last_alone=True), 5) == [1, 3, 4]
     assert ends(MacroGae(length=2, last_alone=True), 4) == [1, 2, 3]
+    assert ends(MacroGae(length=9, last_alone=True), 2) == [0, 1]
     assert ends(MacroGae(length=2, last_alone=True), 1) == [0]
 
 

@@ -52,13 +52,17 @@ def test_an_answer_that_ends_where_another_goes_on_is_a_branch():
 
 
 def test_what_the_environment_says_parts_attempts_but_is_no_tokens_doing():
-    # The same token a, then prompts 1 and 2, then the same token b: nothing is told apart by a token.
-    def attempt(prompt: int, reward: float) -> Episode:
+    # The same token a, then prompts 1 and 2, then b or c: the attempts are apart before those tokens are chosen.
+    def attempt(prompt: int, token: int, reward: float) -> Episode:
         first = Turn(completion=completion([A], prompt=[9]), state_key="s", reward=0.0)
-        return Episode(turns=(first, Turn(completion=completion([B], prompt=[prompt]), state_key="s", reward=reward)))
+        then = Turn(completion=completion([token], prompt=[prompt]), state_key="s", reward=reward)
+        return Episode(turns=(first, then))
 
-    group = Group(task="t", episodes=(attempt(1, 1.0), attempt(2, 0.0)))
+    group = Group(task="t", episodes=(attempt(1, B, 1.0), attempt(2, C, 0.0)))
     assert rows(Tempo(normalise=False), group) == [[0.5, 0.5], [-0.5, -0.5]]
+    # After the same prompt it is the tokens that part them.
+    group = Group(task="t", episodes=(attempt(1, B, 1.0), attempt(1, C, 0.0)))
+    assert rows(Tempo(normalise=False), group) == [[0.5, 1.0], [-0.5, -1.0]]
 
 
 def test_groups_of_a_batch_do_not_mix():

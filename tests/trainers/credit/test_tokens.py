@@ -33,12 +33,13 @@ def test_a_turns_reward_is_paid_at_its_last_token():
 def test_the_reward_of_a_turn_without_tokens_goes_to_the_token_before():
     silent = Turn(completion=completion([]), state_key="s", reward=5.0)
     spoken = Turn(completion=completion([1, 2]), state_key="s", reward=1.0)
-    # In the first episode nothing comes before the silent turn; the one before belongs to nobody there.
-    group = Group(task="t", episodes=(Episode(turns=(silent,)), Episode(turns=(silent, spoken, silent, silent))))
+    # Nothing comes before the first silent turn of an episode, and the token before it is another episode's.
+    talk = (silent, spoken, silent, silent)
+    group = Group(task="t", episodes=(Episode(turns=(silent,)), Episode(turns=talk), Episode(turns=talk)))
     batch = batch_of(group)
-    assert batch.rewards_n.tolist() == [0, 11]
-    assert batch.turn_n.tolist() == [2, 2]
-    [[first, second]] = batch.per_turn(np.array([1.0, 2.0]))
+    assert batch.rewards_n.tolist() == [0, 11, 0, 11]
+    assert batch.turn_n.tolist() == [2, 2, 6, 6]
+    [[first, second, _]] = batch.per_turn(np.array([1.0, 2.0, 3.0, 4.0]))
     assert [one.tolist() for one in first] == [[]]
     assert [one.tolist() for one in second] == [[], [1.0, 2.0], [], []]
 
