@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.credit import CreditEstimator, TokenCredit, credit_parts, token_batch
+from trainers.credit import CreditEstimator, TokenAdvantages, TokenBatch, TokenCredit, credit_parts, token_batch
 from trainers.credit.anchors import anchor_states
+from trainers.critics.lesson import Lesson
 from trainers.samples import Context, Sample, build_samples
 from trainers.types import Group
 
@@ -15,6 +16,8 @@ Floats = NDArray[np.float64]
 Shaper = Callable[[Group], Group]
 Logprobs = Callable[[Sequence[Sample]], Sequence[Floats]]
 """Gives the log-probabilities of each sample's action tokens, shape (N,)."""
+Values = Callable[[Sequence[Group], Context], tuple[Floats, Floats]]
+"""Gives a critic's values, see `trainers.critics.critic.Critic.values`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,8 @@ class Credited:
     """What comes from comparing turns in the same state; zero for an estimator that does not."""
     token_advantages: list[list[Floats]] | None = None
     """Of each token, an array of shape (tokens,) per turn; none where all tokens of a turn share its advantage."""
+    lesson: Lesson | None = None
+    """What a critic is to learn, over all tokens of `group`; none without a critic."""
 
     @property
     def silent(self) -> bool:
@@ -57,6 +62,7 @@ def assign_batch(
     shapers: Sequence[Shaper] = (),
     context: Context = "step",
     reference_logprobs: Logprobs | None = None,
+    values: Values | None = None,
 ) -> list[Credited]:
     """Shape the rewards of a batch of groups and assign credit in them.
 
@@ -69,6 +75,7 @@ def assign_batch(
         shapers: Change the rewards, one after the other.
         context: How turns become the samples that `reference_logprobs` is asked for.
         reference_logprobs: Log-probabilities under a reference model, for an estimator that needs them.
+        values: A critic's, for an estimator that needs them. It is asked about the episodes that count.
     """
     if not isinstance(credit, TokenCredit):
         return [assign_credit(credit, group, shapers) for group in played]
@@ -76,12 +83,17 @@ def assign_batch(
     groups = [group for group, _ in prepared]
     reference = None
     if getattr(credit, "needs_reference", False) and reference_logprobs is not None:
-        found = reference_logprobs(build_samples(groups, None, context))
-        reference = np.concatenate([np.zeros(0), *found])
-    batch = token_batch(groups, reference_logprobs=reference)
-    by_turn = batch.per_turn(credit.assign(batch).advantages_n)
+        logprobs = reference_logprobs(build_samples(groups, None, context))
+        reference = np.concatenate([np.zeros(0), *logprobs])
+    values_n, last_values_e = None, None
+    if getattr(credit, "needs_values", False) and values is not None:
+        values_n, last_values_e = values(groups, context)
+    batch = token_batch(groups, reference_logprobs=reference, values=values_n, last_values=last_values_e)
+    found = credit.assign(batch)
+    by_turn = batch.per_turn(found.advantages_n)
+    lessons: Sequence[Lesson | None] = _lessons(batch, found) or [None] * len(groups)
     result = []
-    for before, (group, members), tokens in zip(played, prepared, by_turn, strict=True):
+    for before, (group, members), tokens, lesson in zip(played, prepared, by_turn, lessons, strict=True):
         means = [np.array([turn.mean() if len(turn) else 0.0 for turn in episode]) for episode in tokens]
         result.append(
             Credited(
@@ -93,9 +105,20 @@ def assign_batch(
                 episode_part=means,
                 step_part=[np.zeros_like(one) for one in means],
                 token_advantages=tokens,
+                lesson=lesson,
             )
         )
     return result
+
+
+def _lessons(batch: TokenBatch, found: TokenAdvantages) -> list[Lesson]:
+    """What a critic is to learn from each group; nothing without a critic."""
+    if found.targets_n is None or batch.values_n is None:
+        return []
+    taught_n = np.ones(len(batch.values_n), dtype=np.bool_) if found.taught_n is None else found.taught_n
+    group_n = batch.group_e[batch.episode_n]
+    sizes = np.bincount(group_n, minlength=len(batch.groups))
+    return Lesson(values_n=batch.values_n, targets_n=found.targets_n, taught_n=taught_n).cut(sizes.tolist())
 
 
 def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shaper] = ()) -> Credited:

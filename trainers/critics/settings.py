@@ -16,11 +16,9 @@ class CriticSettings:
     trunk: Trunk = "shared"
     """What the head reads. shared: the policy's hidden states, which it does not change. own: a copy of the model that
     learns with it, twice the memory; of a model with an adapter only the adapter is copied."""
-    hidden: int = 0
-    """Units of a layer between hidden states and value; with 0 the head is linear."""
-    learning_rate: float = 0.01
-    """Of the head, or of a table of values; by Adam, and constant. Hidden states reach the head at length 1, so it means
-    the same for models of any width."""
+    learning_rate: float = 0.1
+    """Of the head or of a table of values, by Adam: about how far a value moves in a step, in units of the scaled
+    return, for a model of any width."""
     trunk_learning_rate: float = 1e-5
     """Of an own trunk."""
     value_clip: float | None = 0.5
@@ -38,7 +36,6 @@ class CriticSettings:
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
         check_choice("trunk", self.trunk, get_args(Trunk))
-        check_range("hidden", self.hidden, 0)
         check_range("warmup_iterations", self.warmup_iterations, 0)
         for name in ("epochs", "minibatches"):
             check_range(name, getattr(self, name), 1)
