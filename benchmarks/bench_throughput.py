@@ -218,8 +218,6 @@ def compare_savings(work: Work, model: Path, slots: SlotEnv) -> None:
     }
     summaries = work.take_turns(ways)
     print(f"\nSavings, conversations of at most {sizes.max_turns} turns, {sizes.groups} x {sizes.group_size} episodes")
-        f"\nSavings, conversations of at most {sizes.max_turns} turns, {sizes.groups} tasks x {sizes.group_size} episodes"
-    )
     show(summaries, "and generate()")
     pairs = [
         (played[number, "ours"], played[number, name]) for number in range(work.iterations) for name in list(ways)[1:]
