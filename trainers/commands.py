@@ -91,7 +91,7 @@ class Train:
         if not self.dry_run:
             require_output_dir(Path(config.output_dir), fresh=self.resume is None)
         env = make_envs(replace(config.env, num_envs=1))
-        from trainers.train import choose_tasks
+        from trainers.tasks import choose_tasks
 
         choose_tasks(config, env)
         env.close()

@@ -82,7 +82,7 @@ def merge(base: Any, table: Any, slots: Slots, where: str = "") -> Any:
         raise BadOptionError(f'{where}method must name a class, such as "my_package.my_module:MyClass".')
     known = {one.name for one in fields(base)}
     hints = get_type_hints(type(base), include_extras=False)
-    changes = {}
+    changes: dict[str, Any] = {}
     for name, value in table.items():
         if name not in known:
             raise BadOptionError(

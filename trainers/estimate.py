@@ -16,7 +16,7 @@ def estimate(config: TrainConfig, env: Any, policy: Any, console: Console) -> in
     from trainers.policies.base import Sampling
     from trainers.rollout import play
     from trainers.samples import build_samples
-    from trainers.train import choose_tasks
+    from trainers.tasks import choose_tasks
 
     limit_threads()
     slots, order, validation = choose_tasks(config, env)

@@ -11,7 +11,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,10 +125,18 @@ def memory_metrics() -> dict[str, float]:
     return metrics
 
 
-def episode_lines(iteration: int, credited: Sequence[Credited]) -> list[dict[str, Any]]:
-    """One object per episode for `episodes.jsonl`: rewards as played; a failed episode has no advantages."""
+def episode_lines(
+    iteration: int, credited: Sequence[Credited], replayed: Collection[tuple[int, int]] = ()
+) -> list[dict[str, Any]]:
+    """One object per episode for `episodes.jsonl`: rewards as played; a failed episode has no advantages.
+
+    Args:
+        iteration: Number of the iteration.
+        credited: All groups that are learnt from.
+        replayed: (group, member) of episodes that were played in an earlier iteration.
+    """
     lines = []
-    for one in credited:
+    for number, one in enumerate(credited):
         places = {member: place for place, member in enumerate(one.members)}
         for member, episode in enumerate(one.played.episodes):
             place = places.get(member)
@@ -143,6 +151,7 @@ def episode_lines(iteration: int, credited: Sequence[Credited]) -> list[dict[str
                     "success": episode.success,
                     "score": episode.score,
                     "return": float(episode.rewards.sum()),
+                    **({"replayed": True} if (number, member) in replayed else {}),
                     "system": _system(episode.turns[0].messages) if episode.turns else "",
                     "turns": [
                         _turn_entry(turn) | ({} if place is None else _advantage_entry(one, place, t))

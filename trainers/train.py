@@ -1,6 +1,6 @@
 """The training loop. `Trainer.train` reads top to bottom; each phase is one method below it.
 
-    play      groups of episodes, every group's from the same start            trainers.rollout
+    play      groups of episodes, every group's from the same start            trainers.rollout, extras
     assign    shaped rewards, and an advantage for every turn                  trainers.assign, shaping, credit
     learn     turns to tokens, tokens to a step of the weights                 trainers.samples, learner
     log       metrics and episodes                                             trainers.metrics
@@ -16,30 +16,32 @@ and learns from its share of the samples.
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from agent_gym import SlotEnv
 from agent_gym.errors import AgentGymError, BadOptionError
-from trainers.assign import Credited, Shaper, assign_batch
+from trainers.assign import Credited, assign_batch
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.checkpoint import State, checkpoint_bytes, load_latest, load_weights, require_space, save
 from trainers.config import TrainConfig, to_toml
-from trainers.evaluate import SUMMARY, Evaluation, evaluate, summarise, summary
+from trainers.evaluate import SUMMARY, Evaluation, summarise, summary
+from trainers.extras import Extras, Played, is_of_extras
 from trainers.interrupt import Interruption
 from trainers.learner import Learner
 from trainers.metrics import RunLog, credit_metrics, episode_lines, rollout_metrics, speed_metrics
 from trainers.parallel import Ranks, limit_threads
-from trainers.policies.base import Policy, Sampling
-from trainers.rollout import RolloutStats, play, stream
+from trainers.playing import FILTERING, Playing
+from trainers.policies.base import Policy
+from trainers.rollout import RolloutStats
 from trainers.run_files import CONFIG, written_whole
-from trainers.samples import build_samples
-from trainers.shaping import PenaliseInvalid, ScaleRewards
-from trainers.tasks import TaskOrder, spread
+from trainers.samples import Sample, build_samples
+from trainers.tasks import TaskOrder, choose_tasks
 from trainers.types import Group
 
 CHECKPOINTS = "checkpoints"
@@ -88,15 +90,8 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.control = TrainControl()
         self.state = TrainState()
-        self.sampling = Sampling(
-            temperature=config.rollout.temperature,
-            max_new_tokens=config.rollout.max_new_tokens,
-            stop=config.rollout.stop,
-        )
-        self.shapers: list[Shaper] = [
-            ScaleRewards(factor=config.reward.scale),
-            PenaliseInvalid(amount=config.reward.invalid_penalty, charge=config.reward.penalise),
-        ]
+        self.playing = Playing(policy, self.env, config, self.ranks)
+        self.extras = Extras(config)
         if config.env.context == "conversation":
             policy.codec.check_prefix()
         self._check_directory(resume)
@@ -130,13 +125,18 @@ class Trainer:
 
                     if self._evaluation_is_due() and self._evaluate(interruption):
                         self._save(best=True)
-                    groups, stats = self._play(interruption)
+                    played = self._play(interruption)
                     credited = assign_batch(
-                        config.credit, groups, self.shapers, config.env.context, self.learner.reference_logprobs
+                        config.credit,
+                        played.groups,
+                        [self.extras.chain],
+                        config.env.context,
+                        self.learner.reference_logprobs,
                     )
                     self._emit("on_rollout", credited=credited)
                     learnt = self._learn(credited)
-                    self._log(credited, stats, learnt, time.perf_counter() - began)
+                    remembered = self.extras.remember(played, self.state.iteration)
+                    self._log(credited, played, remembered, learnt, time.perf_counter() - began)
                     self._emit("on_step_end")
 
                     if self._save_is_due() or self.ranks.any(interruption.requested):
@@ -155,37 +155,47 @@ class Trainer:
 
     # -- play ----------------------------------------------------------------------------------------------------------
 
-    def _play(self, interruption: Interruption) -> tuple[list[Group], RolloutStats]:
+    def _play(self, interruption: Interruption) -> Played:
         """Play this iteration's groups: each rank its share, and then all of them know all.
 
         Raises:
             KeyboardInterrupt: On all ranks, if one was interrupted. What is lost is played again on resuming.
             AgentGymError: If not one episode could be played.
         """
-        settings = self.config.rollout
-        tasks = self.train_tasks.take(self.state.iteration * settings.groups, settings.groups)
+        iteration, settings = self.state.iteration, self.config.rollout
+        if self.extras.must_filter:
+            self._filter_tasks(interruption)
+        start = self.extras.first_position(iteration)
+
+        def play_some(first: int, count: int) -> tuple[list[Group], RolloutStats]:
+            tasks = self.train_tasks.take(start + first, count)
+            return self.playing.train(self._not_evaluated(tasks), settings.group_size, iteration, first, interruption)
+
+        played = self.extras.collect(play_some, iteration, self._logprobs)
+        errors = [episode.error for group in played.everything for episode in group.episodes if episode.error]
+        if not any(episode.status != "failed" for group in played.everything for episode in group.episodes):
+            raise AgentGymError(f"all episodes of iteration {iteration} failed, the first with: {errors[0]}")
+        return played
+
+    def _filter_tasks(self, interruption: Interruption) -> None:
+        """Let the first weights play every training task, and train on those that they solve now and then."""
+        assert self.config.task_filter is not None, "asked only where `must_filter` says so"
+        tasks = self._not_evaluated(list(self.train_tasks.tasks))
+        groups, _ = self.playing.train(tasks, self.config.task_filter.episodes, FILTERING, 0, interruption)
+        self.train_tasks = TaskOrder(self.extras.filter_tasks(groups), self.config.seed)
+
+    def _not_evaluated(self, tasks: list[str]) -> list[str]:
         if not self._eval_set.isdisjoint(tasks):
             raise BadOptionError("expected training tasks that are not evaluated on, got some that are in both splits.")
-        mine = self.ranks.stretch(len(tasks))
-        groups, stats = self._gather(
-            interruption,
-            lambda: play(
-                self.policy,
-                self.env,
-                tasks[mine.start : mine.stop],
-                group_size=settings.group_size,
-                sampling=self.sampling,
-                context=self.config.env.context,
-                seed=stream(self.config.seed, self.state.iteration),
-                first_group=mine.start,
-                max_turns=settings.max_turns,
-                baseline=getattr(self.config.credit, "needs_baseline", False),
-            ),
-        )
-        errors = [episode.error for group in groups for episode in group.episodes if episode.status == "failed"]
-        if len(errors) == sum(len(group.episodes) for group in groups):
-            raise AgentGymError(f"all episodes of iteration {self.state.iteration} failed, the first with: {errors[0]}")
-        return groups, stats
+        return tasks
+
+    def _logprobs(self, samples: Sequence[Sample]) -> list[NDArray[np.float64]]:
+        """Log-probabilities under the weights in hand, of samples that all ranks hold: each computes its share."""
+        mine = self.ranks.share(samples)
+        logprobs = [values.double().numpy() for values in self.learner.logprobs(mine)]
+        parts = self.ranks.gather(dict(zip([sample.key for sample in mine], logprobs, strict=True)))
+        found = {key: values for theirs in parts for key, values in theirs.items()}
+        return [found[sample.key] for sample in samples]
 
     # -- learn ---------------------------------------------------------------------------------------------------------
 
@@ -200,14 +210,22 @@ class Trainer:
 
     # -- log -----------------------------------------------------------------------------------------------------------
 
-    def _log(self, credited: Sequence[Credited], stats: RolloutStats, learnt: dict[str, float], seconds: float) -> None:
+    def _log(
+        self,
+        credited: Sequence[Credited],
+        played: Played,
+        remembered: dict[str, float],
+        learnt: dict[str, float],
+        seconds: float,
+    ) -> None:
         """Write the iteration's episodes and metrics, led by the evaluation of the weights that played it."""
-        played = [one.played for one in credited]
-        learning_s = learnt.pop("seconds")
+        stats, learning_s = played.stats, learnt.pop("seconds")
         metrics = {
             **self.state.evaluation,
-            **rollout_metrics(played, stats),
+            **rollout_metrics(played.everything, stats),
+            **played.figures,
             **credit_metrics(credited),
+            **remembered,
             **{f"learner/{name}": value for name, value in learnt.items()},
             **speed_metrics(stats, learning_s, learnt.get("tokens", 0.0), seconds),
         }
@@ -215,7 +233,7 @@ class Trainer:
         metrics |= self.ranks.maxima({name: value for name, value in metrics.items() if name.startswith("memory/")})
         if self.ranks.is_main:
             if self.config.output.episodes:
-                self.log.log_episodes(episode_lines(self.state.iteration, credited))
+                self.log.log_episodes(episode_lines(self.state.iteration, credited, played.replayed))
             self.log.log(self.state.iteration, metrics)
         self._emit("on_log", logs=metrics)
         self.state.iteration += 1
@@ -229,23 +247,7 @@ class Trainer:
         """Evaluate the weights in hand on the validation tasks; returns whether they are the best so far."""
         if not self.eval_tasks:
             return False
-        mine = self.ranks.stretch(len(self.eval_tasks))
-
-        def evaluate_mine() -> tuple[list[Group], RolloutStats]:
-            if not mine:
-                return [], RolloutStats()
-            return evaluate(
-                self.policy,
-                self.env,
-                self.eval_tasks[mine.start : mine.stop],
-                context=self.config.env.context,
-                sampling=replace(self.sampling, temperature=self.config.evaluation.temperature),
-                seed=stream(self.config.seed, -1),
-                first_group=mine.start,
-            )
-
-        groups, _ = self._gather(interruption, evaluate_mine)
-        result = summarise(groups)
+        result = summarise(self.playing.evaluate(self.eval_tasks, interruption))
         best = self.state.best_success is None or result.all.success > self.state.best_success
         if best:
             self.state.best_success, self.state.best_iteration = result.all.success, self.state.iteration
@@ -272,12 +274,15 @@ class Trainer:
 
     def _save(self, *, best: bool) -> None:
         """Write a checkpoint of the weights in hand; rank 0 does, and the others wait."""
-        learner = self.learner.state()
+        learner, extras = self.learner.state(), self.extras.state()
         if self.ranks.is_main:
             path = save(
                 self.directory / CHECKPOINTS,
                 self.state.iteration,
-                State(tensors=learner.tensors, values={"learner": learner.values, "trainer": asdict(self.state)}),
+                State(
+                    tensors=learner.tensors | extras.tensors,
+                    values={"learner": learner.values, "extras": extras.values, "trainer": asdict(self.state)},
+                ),
                 model=self.policy.model,  # type: ignore[arg-type]  # transformers and peft models save themselves
                 tokenizer=self.policy.tokenizer,
                 keep=self.config.output.keep,
@@ -292,9 +297,13 @@ class Trainer:
         checkpoint = load_latest(self.directory / CHECKPOINTS)
         if checkpoint is None:
             return
-        values = checkpoint.state.values
+        values, tensors = checkpoint.state.values, checkpoint.state.tensors
         load_weights(self.policy.model, checkpoint.path)
-        self.learner.load_state(State(tensors=checkpoint.state.tensors, values=values["learner"]))
+        of_learner = {name: tensor for name, tensor in tensors.items() if not is_of_extras(name)}
+        self.learner.load_state(State(tensors=of_learner, values=values["learner"]))
+        self.extras.load_state(State(tensors=tensors, values=values.get("extras", {})))
+        if self.extras.tasks is not None:
+            self.train_tasks = TaskOrder(self.extras.tasks, self.config.seed)
         self.state = TrainState(**values["trainer"])
         self._saved_at = self.state.iteration
 
@@ -345,53 +354,6 @@ class Trainer:
         setattr(self.control, request, asked and request == "should_training_stop")
         return asked
 
-    def _gather(
-        self, interruption: Interruption, mine: Callable[[], tuple[list[Group], RolloutStats]]
-    ) -> tuple[list[Group], RolloutStats]:
-        """All ranks' groups in order, and what they cost together; of seconds the mean, as ranks work side by side.
-
-        Ctrl-C may end what is done here by each for itself, but not what they do together: one that was interrupted
-        tells the others, and all are.
-        """
-        part = None
-        try:
-            with interruption.allowed():
-                part = mine()
-        except KeyboardInterrupt:
-            if interruption.forced:
-                raise
-        parts = [theirs for theirs in self.ranks.gather(part) if theirs is not None]
-        if len(parts) < self.ranks.size:
-            raise KeyboardInterrupt
-        total = sum((theirs for _, theirs in parts), RolloutStats())
-        return [group for theirs, _ in parts for group in theirs], total.side_by_side(self.ranks.size)
-
     def _emit(self, event: str, **details: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, event)(self.config, self.state, self.control, is_main=self.ranks.is_main, **details)
-
-
-def choose_tasks(config: TrainConfig, env: Any) -> tuple[SlotEnv, TaskOrder, list[str]]:
-    """Return the slots of an environment, the order of its training tasks, and the tasks to evaluate on.
-
-    Raises:
-        BadOptionError: If the environment renders prompts for another context, or the two splits are the same.
-        UnknownSplitError: If a split does not exist.
-    """
-    slots: SlotEnv = getattr(env, "slots", env)
-    first = getattr(slots, "envs", [env])[0]
-    context = getattr(first, "metadata", {}).get("context")
-    if context is not None and context != config.env.context:
-        raise BadOptionError(
-            f"expected an environment that renders prompts for context {config.env.context!r}, as the configuration "
-            f"says, got one for {context!r}: make it with context={config.env.context!r}."
-        )
-    split = config.env.split or str(getattr(getattr(first, "unwrapped", None), "split", ""))
-    if not split:
-        raise BadOptionError("env.split must name the split to train on: this environment does not tell one.")
-    if split == config.evaluation.split:
-        raise BadOptionError(f"evaluation.split must differ from the split that is trained on, got {split!r} for both.")
-    validation = (
-        spread(slots.tasks(config.evaluation.split), config.evaluation.tasks) if config.evaluation.split else []
-    )
-    return slots, TaskOrder(slots.tasks(split), config.seed), validation

@@ -101,7 +101,8 @@ def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], Tr
     Raises:
         BadOptionError: If there is no such kind.
     """
-    rest = []
+    rest: list[str] = []
+    part: Any
     for word in words:
         name, _, method = word.partition(":")
         name = name.replace("-", "_")
@@ -114,8 +115,8 @@ def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], Tr
         elif name == "shaping":
             base = dataclasses.replace(base, shaping=_with_shaper(method, base.shaping))
         elif method in (ON, OFF):
-            made: Any = getattr(base, name) or optional_parts(TrainConfig)[name]()
-            base = dataclasses.replace(base, **{name: made if method == ON else None})
+            part = (getattr(base, name) or optional_parts(TrainConfig)[name]()) if method == ON else None
+            base = dataclasses.replace(base, **{name: part})
         else:
             raise BadOptionError(f"{word}: expected {name}:{ON} or {name}:{OFF}.")
     return rest, base
@@ -131,7 +132,8 @@ def _with_part_of(word: str, base: TrainConfig) -> TrainConfig:
         return dataclasses.replace(base, shaping=_with_shaper(shaper, base.shaping))
     parts = optional_parts(TrainConfig)
     if name in parts and getattr(base, name) is None:
-        return dataclasses.replace(base, **{name: parts[name]()})
+        made: Any = parts[name]()
+        return dataclasses.replace(base, **{name: made})
     return base
 
 
