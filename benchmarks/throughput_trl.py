@@ -127,6 +127,7 @@ def _trainer(weights: Any, tokenizer: Any, settings: Sizes, table: dict[str, Any
     from trl import GRPOConfig, GRPOTrainer
 
     batch = settings.groups * settings.group_size
+    rows = min(settings.rows, batch)
     mine = {name: given.pop(name) for name in ("max_completion_length", "generation_kwargs") if name in given}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -135,8 +136,8 @@ def _trainer(weights: Any, tokenizer: Any, settings: Sizes, table: dict[str, Any
             use_cpu=True,
             bf16=False,
             gradient_checkpointing=False,
-            per_device_train_batch_size=settings.rows,
-            gradient_accumulation_steps=batch // settings.rows,
+            per_device_train_batch_size=rows,
+            gradient_accumulation_steps=batch // rows,
             num_generations=settings.group_size,
             beta=settings.kl_weight,
             loss_type="dapo",  # the mean over tokens, as ours
