@@ -98,6 +98,8 @@ def runs(groups: list[Group], size: int) -> dict[str, Run]:
     values = np.random.default_rng(1).random(count)
     for name, kind in kinds.items():
         credit = kind()
+        if getattr(credit, "needs_action_values", False):
+            continue  # its critic does the work
         played = [with_greedy(group) for group in groups] if getattr(credit, "needs_baseline", False) else groups
         if isinstance(credit, TokenCredit):
             given = values if getattr(credit, "needs_values", False) else None
