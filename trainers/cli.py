@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import tyro
 from rich.console import Console
 
+from trainers.list_commands import ListEnvs, ListMethods
+
 if TYPE_CHECKING:
     import gymnasium as gym
 
@@ -39,19 +41,6 @@ class Runnable(Protocol):
 
     def run(self, console: Console) -> int:
         """Do it and return the exit status."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListEnvs:
-    """Show the environments: their splits, how many tasks each has, their engines and settings."""
-
-    def run(self, console: Console) -> int:
-        """Print the table."""
-        from trainers.env_table import env_table
-        from trainers.tables import show_table
-
-        show_table(console, env_table())
-        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +190,7 @@ class _Elsewhere:
 
 Verb = (
     Annotated[ListEnvs, tyro.conf.subcommand("list")]
+    | Annotated[ListMethods, tyro.conf.subcommand("methods")]
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Rollout, tyro.conf.subcommand("rollout")]
     | Annotated[_Elsewhere, tyro.conf.subcommand("train", description="Train a model with GiGPO or GRPO.")]

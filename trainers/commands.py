@@ -38,6 +38,9 @@ class Train:
     """Configuration to start from."""
     recipe: str | None = None
     """Named recipe to start from, such as alfworld-tiny."""
+    method: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Published method to train with, such as dapo (`agent-gym methods` shows all), or a TOML file of your own. It
+    changes what the file and the recipe say; options change what it says."""
     resume: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
     """Directory of a run to go on with, exactly where it stopped."""
     dry_run: bool = False
@@ -87,6 +90,7 @@ class Train:
             raise BadOptionError("--env must name an environment, such as AgentGym/ALFWorld-v0 (or give a --recipe).")
         if not config.model.path and self.recipe is None:
             raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
+        config.require_complete()
         require_model(config.model.path)
         if not self.dry_run:
             require_output_dir(Path(config.output_dir), fresh=self.resume is None)
@@ -166,6 +170,7 @@ def parse_train(words: list[str]) -> Train:
         BadOptionError: If they do not fit together.
         DataNotFoundError: If there is no run to resume.
     """
+    from trainers.methods import apply_method
     from trainers.recipes import load_recipe
 
     words, file = take_file(words)
@@ -182,13 +187,16 @@ def parse_train(words: list[str]) -> Train:
         elif recipe is None and file is None:
             raise DataNotFoundError(f"expected a run to go on with, got {resume!r}, which has no {CONFIG}.")
         base = replace(base, output_dir=resume)
+    method = value_of(words, "--method")
+    if method is not None:
+        base = apply_method(method, base)
     words, base = take_choices(words, base)
     verb = tyro.cli(
         Train,
         prog="agent-gym train",
         description=f"{inspect.getdoc(Train)}\n\n{choices_help()}",
         args=words,
-        default=Train(recipe=recipe, resume=resume, config=base),
+        default=Train(recipe=recipe, method=method, resume=resume, config=base),
         config=(tyro.conf.AvoidSubcommands,),
     )
     refuse_stray(verb.file, "train")

@@ -20,19 +20,25 @@ import tyro
 from agent_gym.errors import BadOptionError
 from trainers.config_tables import Kinds, lines, merge
 from trainers.credit import (
+    Archer,
+    BilevelGae,
     DrGrpo,
+    Gae,
     Gigpo,
     Grpo,
     GrpoPassK,
     Hgpo,
+    MacroGae,
     Opo,
     ReinforcePlusPlus,
     Remax,
     Rloo,
     Tempo,
     TempoTurns,
+    TurnGae,
     smallest_group,
 )
+from trainers.critics.settings import CriticSettings
 from trainers.dynamic_sampling import DynamicSampling
 from trainers.losses.cispo import CispoLoss
 from trainers.losses.gspo import GspoLoss
@@ -56,7 +62,24 @@ from trainers.shaping import (
 )
 from trainers.task_filter import TaskFilter
 
-Credit = Gigpo | Grpo | DrGrpo | Rloo | ReinforcePlusPlus | Opo | Remax | GrpoPassK | Hgpo | Tempo | TempoTurns
+Credit = (
+    Gigpo
+    | Grpo
+    | DrGrpo
+    | Rloo
+    | ReinforcePlusPlus
+    | Opo
+    | Remax
+    | GrpoPassK
+    | Hgpo
+    | Tempo
+    | TempoTurns
+    | Gae
+    | TurnGae
+    | BilevelGae
+    | MacroGae
+    | Archer
+)
 Loss = PpoLoss | GspoLoss | CispoLoss | ReinforceLoss
 
 
@@ -240,6 +263,7 @@ class TrainConfig:
     dynamic_sampling: DynamicSampling | None = None
     replay: ReplaySettings | None = None
     learner: LearnerSettings = field(default_factory=LearnerSettings)
+    critic: CriticSettings = field(default_factory=CriticSettings)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     iterations: int = 150
@@ -250,6 +274,16 @@ class TrainConfig:
     """Of everything that is drawn: tasks, their starts, tokens, the order of samples."""
     output_dir: str = "runs/latest"
     """Directory that the run writes into."""
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether the credit estimator asks for one, of either kind."""
+        return any(getattr(self.credit, name, False) for name in ("needs_values", "needs_action_values"))
+
+    @property
+    def warmup_iterations(self) -> int:
+        """First iterations in which only the critic learns; none without a critic."""
+        return min(self.iterations, self.critic.warmup_iterations) if self.needs_critic else 0
 
     def __post_init__(self) -> None:
         """Refuse what can't work, before anything is loaded.
@@ -291,6 +325,19 @@ class TrainConfig:
             raise BadOptionError(
                 f"evaluation.split must differ from the split that is trained on, got {self.env.split!r} for both."
             )
+
+    def require_complete(self) -> None:
+        """Refuse parts that would do nothing, since what they work with is missing.
+
+        Raises:
+            BadOptionError: If there is one.
+        """
+        for name, missing, what in (
+            ("ltl.levels", self.shaping.ltl is not None and not self.shaping.ltl.levels, "formulas of the task"),
+            ("exprd.table", self.shaping.exprd is not None and not self.shaping.exprd.table, "a file of rewards"),
+        ):
+            if missing:
+                raise BadOptionError(f"shaping.{name} must name {what}: without them this shaper changes nothing.")
 
 
 # TOML -----------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from trainers.assign import Credited, assign_batch
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.checkpoint import State, checkpoint_bytes, load_latest, load_weights, require_space, save
 from trainers.config import TrainConfig, to_toml
+from trainers.critics.part import CriticPart
 from trainers.evaluate import SUMMARY, Evaluation, summarise, summary
 from trainers.extras import Extras, Played, is_of_extras
 from trainers.interrupt import Interruption
@@ -91,6 +92,7 @@ class Trainer:
         self.control = TrainControl()
         self.state = TrainState()
         self.playing = Playing(policy, self.env, config, self.ranks)
+        config.require_complete()
         self.extras = Extras(config)
         if config.env.context == "conversation":
             policy.codec.check_prefix()
@@ -100,11 +102,12 @@ class Trainer:
             config.learner,
             config.loss,
             temperature=config.rollout.temperature,
-            total_updates=config.iterations,
+            total_updates=config.iterations - config.warmup_iterations,
             ranks=self.ranks,
             seed=config.seed,
             keep_reference=getattr(config.credit, "needs_reference", False),
         )
+        self.critic = CriticPart(config, policy, self.ranks)
         weights = sum(parameter.numel() for parameter in policy.model.parameters())
         self.save_steps = config.output.save_steps or (1 if weights < SMALL_MODEL else 10)
         self._saved_at: int | None = None
@@ -132,6 +135,7 @@ class Trainer:
                         [self.extras.chain],
                         config.env.context,
                         self.learner.reference_logprobs,
+                        self.critic.assess,
                     )
                     self._emit("on_rollout", credited=credited)
                     learnt = self._learn(credited)
@@ -200,13 +204,19 @@ class Trainer:
     # -- learn ---------------------------------------------------------------------------------------------------------
 
     def _learn(self, credited: Sequence[Credited]) -> dict[str, float]:
-        """Turn credited episodes into samples, and move the weights; each rank learns from its share."""
+        """Turn credited episodes into samples, and move the weights; each rank learns from its share.
+
+        A critic learns first, from the same hidden states that its values were computed from.
+        """
         samples = build_samples(
             [one.group for one in credited], [one.learnt for one in credited], self.config.env.context
         )
         # Dealt out by length, so that no rank gets all the long ones.
         samples.sort(key=lambda sample: (-len(sample), sample.key))
-        return self.learner.update(self.ranks.share(samples))
+        taught = self.critic.learn(samples, credited)
+        waits = self.state.iteration < self.config.warmup_iterations
+        learnt = {"seconds": 0.0} if waits else self.learner.update(self.ranks.share(samples))
+        return learnt | taught | {"seconds": learnt["seconds"] + taught["seconds"]}
 
     # -- log -----------------------------------------------------------------------------------------------------------
 
@@ -226,7 +236,7 @@ class Trainer:
             **played.figures,
             **credit_metrics(credited),
             **remembered,
-            **{f"learner/{name}": value for name, value in learnt.items()},
+            **{name if "/" in name else f"learner/{name}": value for name, value in learnt.items()},
             **speed_metrics(stats, learning_s, learnt.get("tokens", 0.0), seconds),
         }
         # Of the rank that takes most.
@@ -274,14 +284,19 @@ class Trainer:
 
     def _save(self, *, best: bool) -> None:
         """Write a checkpoint of the weights in hand; rank 0 does, and the others wait."""
-        learner, extras = self.learner.state(), self.extras.state()
+        learner, extras, critic = self.learner.state(), self.extras.state(), self.critic.state()
         if self.ranks.is_main:
             path = save(
                 self.directory / CHECKPOINTS,
                 self.state.iteration,
                 State(
-                    tensors=learner.tensors | extras.tensors,
-                    values={"learner": learner.values, "extras": extras.values, "trainer": asdict(self.state)},
+                    tensors=learner.tensors | extras.tensors | critic.tensors,
+                    values={
+                        "learner": learner.values,
+                        "extras": extras.values,
+                        "critic": critic.values,
+                        "trainer": asdict(self.state),
+                    },
                 ),
                 model=self.policy.model,  # type: ignore[arg-type]  # transformers and peft models save themselves
                 tokenizer=self.policy.tokenizer,
@@ -302,6 +317,7 @@ class Trainer:
         of_learner = {name: tensor for name, tensor in tensors.items() if not is_of_extras(name)}
         self.learner.load_state(State(tensors=of_learner, values=values["learner"]))
         self.extras.load_state(State(tensors=tensors, values=values.get("extras", {})))
+        self.critic.load_state(State(tensors=tensors, values=values.get("critic", {})))
         if self.extras.tasks is not None:
             self.train_tasks = TaskOrder(self.extras.tasks, self.config.seed)
         self.state = TrainState(**values["trainer"])

@@ -18,6 +18,9 @@ extended later.
     [methods.gigpo]
     config = { credit = { method = "gigpo" } }
 
+    [methods.dapo]
+    use = "dapo"                    # a published method, or a TOML file; config changes what it says
+
 Rates are swept on the first seeds, each method has its own best one (highest mean area under the curve), and only that
 is repeated on the other seeds: a method whose advantages are twice as large must not win by its larger steps.
 """
@@ -33,6 +36,7 @@ from typing import Any
 
 from agent_gym.errors import BadOptionError, did_you_mean
 from trainers.config import TrainConfig, config_from_table, to_toml
+from trainers.methods import apply_method
 from trainers.recipes import load_recipe
 
 
@@ -75,6 +79,8 @@ class Method:
     """A way to learn: changes of an arena's configuration."""
 
     name: str
+    use: str | None = None
+    """Published method or TOML file that the changes start from, see `trainers.methods`."""
     config: Mapping[str, Any] = field(default_factory=dict)
     arenas: tuple[str, ...] = ()
     """Where it applies; everywhere if empty."""
@@ -121,7 +127,10 @@ class Study:
 
     def config(self, run: Run) -> TrainConfig:
         """The configuration of a run; where a recipe makes the model, it names none."""
-        config = config_from_table(self.methods[run.method].config, self.arenas[run.arena].config)
+        method, config = self.methods[run.method], self.arenas[run.arena].config
+        if method.use is not None:
+            config = apply_method(method.use, config)
+        config = config_from_table(method.config, config)
         if run.rate is not None:
             config = replace(config, learner=replace(config.learner, learning_rate=run.rate))
         return replace(config, seed=run.seed)
@@ -245,6 +254,7 @@ def _method(name: str, table: Mapping[str, Any], arenas: Mapping[str, Arena]) ->
             )
     return Method(
         name=name,
+        use=table.get("use"),
         config=table.get("config", {}),
         arenas=tuple(table.get("arenas", ())),
         note=str(table.get("note", "")),
