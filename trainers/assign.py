@@ -1,6 +1,6 @@
 """From groups as they were played to groups with advantages: shapers, then the estimator, on episodes that count."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Shaper = Callable[[Group], Group]
 Logprobs = Callable[[Sequence[Sample]], Sequence[Floats]]
 """Gives the log-probabilities of each sample's action tokens, shape (N,)."""
-Values = Callable[[Sequence[Group], Context], tuple[Floats, Floats]]
-"""Gives a critic's values, see `trainers.critics.critic.Critic.values`."""
+Assess = Callable[[Sequence[Group], Context], Mapping[str, Floats]]
+"""Gives what a critic says of groups, by the names that `token_batch` has for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ def assign_batch(
     shapers: Sequence[Shaper] = (),
     context: Context = "step",
     reference_logprobs: Logprobs | None = None,
-    values: Values | None = None,
+    assess: Assess | None = None,
 ) -> list[Credited]:
     """Shape the rewards of a batch of groups and assign credit in them.
 
@@ -75,7 +75,7 @@ def assign_batch(
         shapers: Change the rewards, one after the other.
         context: How turns become the samples that `reference_logprobs` is asked for.
         reference_logprobs: Log-probabilities under a reference model, for an estimator that needs them.
-        values: A critic's, for an estimator that needs them. It is asked about the episodes that count.
+        assess: A critic, for an estimator that needs one. It is asked about the episodes that count.
     """
     if not isinstance(credit, TokenCredit):
         return [assign_credit(credit, group, shapers) for group in played]
@@ -85,10 +85,8 @@ def assign_batch(
     if getattr(credit, "needs_reference", False) and reference_logprobs is not None:
         logprobs = reference_logprobs(build_samples(groups, None, context))
         reference = np.concatenate([np.zeros(0), *logprobs])
-    values_n, last_values_e = None, None
-    if getattr(credit, "needs_values", False) and values is not None:
-        values_n, last_values_e = values(groups, context)
-    batch = token_batch(groups, reference_logprobs=reference, values=values_n, last_values=last_values_e)
+    assessed = assess(groups, context) if assess is not None else {}
+    batch = token_batch(groups, reference_logprobs=reference, **assessed)
     found = credit.assign(batch)
     by_turn = batch.per_turn(found.advantages_n)
     lessons: Sequence[Lesson | None] = _lessons(batch, found) or [None] * len(groups)

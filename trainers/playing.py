@@ -60,6 +60,7 @@ class Playing:
                 first_group=first + share.start,
                 max_turns=self.config.rollout.max_turns,
                 baseline=getattr(self.config.credit, "needs_baseline", False),
+                keep_next=self.config.needs_critic,
             )
 
         return self._together(mine, len(tasks), interruption)

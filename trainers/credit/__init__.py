@@ -9,10 +9,12 @@ kinds, by how much they look at:
                       needs the batch (whitening), or more than a reward at each token: a critic's values, a reference
 
 What an estimator asks for beside what was played, it says by properties, which it may leave out: `smallest_group`
-(episodes in a group), `needs_values` (a critic), `needs_reference` (log-probabilities under a reference model) and
-`needs_baseline` (a greedy episode in each group). One whose advantages are a sum of two says so by `parts`.
+(episodes in a group), `needs_values` (a critic), `needs_action_values` (ArCHer's critic), `needs_reference`
+(log-probabilities under a reference model) and `needs_baseline` (a greedy episode in each group). One whose advantages
+are a sum of two says so by `parts`.
 """
 
+from trainers.credit.archer import Archer
 from trainers.credit.base import CreditEstimator, CreditParts, PartedCredit, TokenCredit, credit_parts, smallest_group
 from trainers.credit.dr_grpo import DrGrpo
 from trainers.credit.gae import Gae
@@ -31,6 +33,7 @@ from trainers.credit.tempo import Tempo, TempoTurns
 from trainers.credit.tokens import TokenAdvantages, TokenBatch, token_batch
 
 __all__ = [
+    "Archer",
     "BilevelGae",
     "CreditEstimator",
     "CreditParts",

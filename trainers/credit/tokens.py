@@ -44,6 +44,10 @@ class TokenBatch:
     """A critic's estimate, in front of each token, of what is still to come."""
     last_values_e: Floats | None = None
     """The critic's estimate after the last token; only those of episodes that were cut are used."""
+    action_values_t: Floats | None = None
+    """A critic's estimate for each turn of what is still to come once its answer was given (Q)."""
+    state_values_t: Floats | None = None
+    """The same before it was given (V)."""
 
     @property
     def episode_n(self) -> NDArray[np.intp]:
@@ -109,6 +113,8 @@ def token_batch(
     reference_logprobs: Floats | None = None,
     values: Floats | None = None,
     last_values: Floats | None = None,
+    action_values: Floats | None = None,
+    state_values: Floats | None = None,
 ) -> TokenBatch:
     """Make the table.
 
@@ -117,6 +123,8 @@ def token_batch(
         reference_logprobs: Under a reference model, shape (N,).
         values: A critic's, shape (N,).
         last_values: A critic's after the last token of each episode, shape (E,).
+        action_values: A critic's of each answer, shape (turns,).
+        state_values: A critic's of the state that each answer was given in, shape (turns,).
 
     Raises:
         ValueError: If a shape does not fit, or a number is not finite.
@@ -136,12 +144,16 @@ def token_batch(
         reference_logprobs_n=reference_logprobs,
         values_n=values,
         last_values_e=last_values,
+        action_values_t=action_values,
+        state_values_t=state_values,
     )
     for name, array, count in (
         ("rewards", batch.rewards_n, sizes_t.sum()),
         ("reference_logprobs", reference_logprobs, sizes_t.sum()),
         ("values", values, sizes_t.sum()),
         ("last_values", last_values, len(episodes)),
+        ("action_values", action_values, len(turns)),
+        ("state_values", state_values, len(turns)),
     ):
         if array is None:
             continue

@@ -27,6 +27,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from trainers.checkpoint import State
 from trainers.critics.lesson import Floats, Lesson
@@ -51,7 +52,7 @@ class LinearHead(nn.Module):
 
     def __init__(self, width: int, device: torch.device) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, 1, device=device, dtype=torch.float32)
+        self.linear = skip_init(nn.Linear, width, 1, device=device, dtype=torch.float32)  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
@@ -115,7 +116,7 @@ class Critic:
         self.head: nn.Module = (
             TableHead(model.settings.states).to(self.device)
             if isinstance(model, TabularModel)
-            else LinearHead(_width(model), self.device)
+            else LinearHead(head_width(model), self.device)
         )
         self._parts = {"head": self._optimiser(self.head, learner, self.settings.learning_rate)}
         if self._own:
@@ -149,6 +150,11 @@ class Critic:
             if episode.next_ids:
                 own_n[end - 1] = False
         return all_n[own_n], last_e
+
+    def assess(self, groups: Sequence[Group], context: Context) -> dict[str, Floats]:
+        """The same by name."""
+        values_n, last_values_e = self.values(groups, context)
+        return {"values": values_n, "last_values": last_values_e}
 
     def update(self, samples: Sequence[Sample], lessons: Mapping[Key, Lesson]) -> dict[str, float]:
         """Learn the targets; each rank has its share of the samples. Returns metrics over all ranks.
@@ -328,7 +334,7 @@ def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def _width(model: nn.Module) -> int:
+def head_width(model: nn.Module) -> int:
     """Width of the last hidden states: what the output layer takes in."""
     get_head = getattr(model, "get_output_embeddings", None)
     head = get_head() if get_head is not None else None
