@@ -136,10 +136,14 @@ class Study:
         return replace(config, seed=run.seed)
 
     def fingerprint(self, run: Run) -> str:
-        """What a result must agree with to count: a hash of the configuration, of its output directory aside."""
+        """What a result must agree with to count: a hash of all settings that are not the trainer's defaults.
+
+        So a setting that the trainer gets later, and that changes nothing unless it is set, leaves old results valid.
+        """
         arena = self.arenas[run.arena]
+        config = replace(self.config(run), output_dir="", processes=None)
         tests = {name: asdict(test) for name, test in arena.tests.items()}
-        text = to_toml(replace(self.config(run), output_dir="")) + json.dumps([arena.recipe, tests])
+        text = json.dumps([_settings(config), arena.recipe, tests], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def next_runs(self, results: Results) -> list[Run]:
@@ -180,6 +184,22 @@ class Study:
         rate = self.best_rate(arena, method, results)
         runs = (Run(arena=arena.name, method=method.name, seed=seed, rate=rate) for seed in range(self.seeds))
         return {run.seed: results[run] for run in runs if run in results}
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """Every setting that differs from its default, by its dotted name; of a method always the name."""
+    ours = _flat(tomllib.loads(to_toml(config)))
+    kind = type(config.credit)
+    defaults = _flat(tomllib.loads(to_toml(replace(TrainConfig(), credit=kind(), loss=type(config.loss)()))))
+    named = {name: value for name, value in ours.items() if name.endswith(".method")}
+    return {name: value for name, value in ours.items() if value != defaults.get(name)} | named
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
 
 
 def area(arena: Arena, result: Mapping[str, Any]) -> float:

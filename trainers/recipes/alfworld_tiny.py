@@ -48,7 +48,7 @@ CONFIG = TrainConfig(
     loss=PpoLoss(kl_weight=0.01),
     learner=LearnerSettings(learning_rate=3e-4, warmup_steps=3, betas=(0.9, 0.98), minibatches=4, schedule="linear"),
     evaluation=EvaluationConfig(split="generated_valid", tasks=128, every=10),
-    iterations=60,
+    iterations=40,
     output_dir="runs/alfworld-tiny",
 )
 

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def study(tmp_path) -> Study:
     return load_study(path)
 
 
-def result(study: Study, run: Run, values: list[float]) -> dict:
+def result(study: Study, run: Run, values: list[float]) -> dict[str, Any]:
     column = study.arenas[run.arena].column
     return {"curve": {column: values}, "fingerprint": study.fingerprint(run)}
 
@@ -84,6 +85,21 @@ def test_rates_are_swept_first_and_then_the_best_goes_on(study):
     assert study.next_runs(results) == []
     rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
     assert sorted(study.chosen(rooms, grpo, results)) == [0, 1, 2]
+
+
+def test_what_counts_is_what_differs_from_the_defaults(study, tmp_path):
+    run = Run(arena="rooms", method="gigpo", seed=0, rate=0.1)
+    path = tmp_path / "other.toml"
+
+    def fingerprint(old: str, new: str) -> str:
+        path.write_text(STUDY.replace(old, new))
+        return load_study(path).fingerprint(run)
+
+    same = study.fingerprint(run)
+    assert fingerprint("gamma = 0.9", "gamma = 0.9, step_weight = 1.0") == same  # 1.0 is the default
+    assert fingerprint("gamma = 0.9", "gamma = 0.8") != same
+    assert fingerprint('method = "gigpo", gamma = 0.9', 'method = "rloo"') != same
+    assert fingerprint("tasks = 2", "tasks = 3") != same
 
 
 def test_a_result_counts_only_for_the_configuration_it_was_made_with(study, tmp_path):
