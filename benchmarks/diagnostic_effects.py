@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,28 @@ from typing import Any
 import numpy as np
 
 from agent_gym import keys
-from trainers.config import Credit, EnvConfig, OutputConfig, RewardConfig, RolloutConfig, TrainConfig
+from trainers.config import Credit, EnvConfig, OutputConfig, RewardConfig, RolloutConfig, ShapingConfig, TrainConfig
 from trainers.credit import Gigpo, Grpo
 from trainers.losses.ppo import PpoLoss
 from trainers.policies.tabular import TabularPolicy
 from trainers.settings import LearnerSettings
-from trainers.shaping import Calm, Renorm, Shaper
+from trainers.shaping import Calm, Renorm
 from trainers.shaping.base import reshape
 from trainers.train import Trainer
 from trainers.types import Group
 from wrappers import make_llm_vec
 
 
-def add_process_scores(group: Group) -> Group:
-    """Pay every step its process score beside the outcome: what `Renorm` is there to avoid."""
-    return reshape(
-        group,
-        lambda episode: episode.rewards + np.array([turn.info[keys.PROCESS_SCORE] for turn in episode.turns]),
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddProcessScores:
+    """Pays every step its process score beside the outcome: what `Renorm` is there to avoid."""
+
+    def __call__(self, group: Group, /) -> Group:
+        """Return the group with the sums as rewards."""
+        return reshape(
+            group,
+            lambda episode: episode.rewards + np.array([turn.info[keys.PROCESS_SCORE] for turn in episode.turns]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +52,14 @@ class Effect:
     credit: Credit
     rate: float
     iterations: int
-    shapers: Sequence[Shaper] = ()
+    shaping: ShapingConfig = field(default_factory=ShapingConfig)
     model: str = "tabular"
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _busy(name: str, credit: Credit, *shapers: Shaper) -> Effect:
-    model = "tabular:observation"
-    return Effect(env="BusyWork", name=name, credit=credit, rate=30, iterations=150, shapers=shapers, model=model)
+def _busy(name: str, credit: Credit, **shapers: Any) -> Effect:
+    shaping, model = ShapingConfig(**shapers), "tabular:observation"
+    return Effect(env="BusyWork", name=name, credit=credit, rate=30, iterations=150, shaping=shaping, model=model)
 
 
 def _copy(name: str, credit: Credit) -> Effect:
@@ -64,23 +67,23 @@ def _copy(name: str, credit: Credit) -> Effect:
     return Effect(env="MacroCopy", name=name, credit=credit, rate=10, iterations=60, settings=settings, model=model)
 
 
-def _key(name: str, credit: Credit, *shapers: Shaper) -> Effect:
-    settings = {"layouts": 1}
-    return Effect(env="KeyDoor", name=name, credit=credit, rate=10, iterations=40, shapers=shapers, settings=settings)
+def _key(name: str, credit: Credit, **shapers: Any) -> Effect:
+    shaping, settings = ShapingConfig(**shapers), {"layouts": 1}
+    return Effect(env="KeyDoor", name=name, credit=credit, rate=10, iterations=40, shaping=shaping, settings=settings)
 
 
 EFFECTS = (
     _busy("GRPO, outcome only", Grpo()),
-    _busy("GRPO, outcome and process scores added up", Grpo(), add_process_scores),
-    _busy("GRPO, ReNorm", Grpo(), Renorm()),
+    _busy("GRPO, outcome and process scores added up", Grpo(), own=AddProcessScores()),
+    _busy("GRPO, ReNorm", Grpo(), renorm=Renorm()),
     _busy("GiGPO, outcome only", Gigpo()),
-    _busy("GiGPO, outcome and process scores added up", Gigpo(), add_process_scores),
-    _busy("GiGPO, ReNorm", Gigpo(), Renorm()),
+    _busy("GiGPO, outcome and process scores added up", Gigpo(), own=AddProcessScores()),
+    _busy("GiGPO, ReNorm", Gigpo(), renorm=Renorm()),
     _copy("GRPO", Grpo()),
     _copy("GiGPO", Gigpo()),
     _key("GRPO", Grpo()),
     _key("GiGPO", Gigpo()),
-    _key("GiGPO, CALM with the true subgoals, bonus 0.5", Gigpo(), Calm(bonus=0.5)),
+    _key("GiGPO, CALM with the true subgoals, bonus 0.5", Gigpo(), calm=Calm(bonus=0.5)),
 )
 
 
@@ -92,6 +95,7 @@ def train(effect: Effect, seed: int) -> list[dict[str, float]]:
             env=EnvConfig(id=env_id, split="train", num_envs=16, settings=effect.settings),
             rollout=RolloutConfig(groups=2, group_size=8),
             reward=RewardConfig(scale=1.0),
+            shaping=effect.shaping,
             credit=effect.credit,
             loss=PpoLoss(kl_weight=0.0),
             learner=LearnerSettings(optimiser="sgd", learning_rate=effect.rate, max_grad_norm=1e9),
@@ -101,9 +105,7 @@ def train(effect: Effect, seed: int) -> list[dict[str, float]]:
             output_dir=f"{directory}/run",
         )
         env = make_llm_vec(env_id, config.env.num_envs, **config.env.settings)
-        trainer = Trainer(config, env=env, policy=TabularPolicy.load(effect.model))
-        trainer.shapers += effect.shapers
-        trainer.train()
+        Trainer(config, env=env, policy=TabularPolicy.load(effect.model)).train()
         lines = Path(f"{directory}/run/metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 

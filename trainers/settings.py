@@ -17,8 +17,8 @@ class LearnerSettings:
     """How the weights are moved: one optimiser on the whole batch, computed in micro-batches that fit into memory."""
 
     optimiser: OptimiserName = "adamw"
-    """muon moves matrices inside the layers by orthogonal steps and the rest by AdamW: for training from scratch. sgd is
-    plain gradient descent: a step is the rate times the gradient, however small that is."""
+    """muon moves matrices inside the layers by orthogonal steps and the rest by AdamW: for training from scratch. sgd
+    is plain gradient descent: a step is the rate times the gradient, however small that is."""
     learning_rate: float = 1e-6
     """Peak learning rate; 1e-6 is for models of billions of weights, 1e-4 to 1e-3 for small ones or adapters."""
     schedule: Schedule = "constant"

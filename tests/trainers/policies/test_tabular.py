@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def request(key="s", commands=("a", "b", "c"), seed=0, temperature=1.0, observat
 
 
 def config(output_dir, *, regime="short", groups=2, context="conversation", **changes):
-    table = {
+    table: dict[str, Any] = {
         "env": {
             "id": ROOMS,
             "split": "train",
@@ -56,6 +57,12 @@ def config(output_dir, *, regime="short", groups=2, context="conversation", **ch
     for name, value in changes.items():
         table[name] = table.get(name, {}) | value if isinstance(value, dict) else value
     return config_from_table(table)
+
+
+def table_of(policy) -> TabularModel:
+    """A policy's model, by its type: to the trainer it is any module."""
+    assert isinstance(policy.model, TabularModel)
+    return policy.model
 
 
 def envs(settings):
@@ -90,7 +97,7 @@ def test_what_is_not_admissible_is_never_drawn():
     policy = TabularPolicy(form="{command}")
     policy.complete([request("all", ("a", "b", "c", "d"))])
     with torch.no_grad():
-        policy.model.table.weight[:, 3] = 50.0  # "d" would be all but certain
+        table_of(policy).table.weight[:, 3] = 50.0  # "d" would be all but certain
     drawn = policy.complete([request("few", ("a", "c"), seed=seed) for seed in range(50)])
     assert {policy.codec.decode(one.token_ids) for one in drawn} == {"a", "c"}
     assert policy.probabilities("few") == pytest.approx({"a": 0.5, "c": 0.5})
@@ -101,7 +108,7 @@ def test_probabilities_are_the_softmax_of_the_row_and_greedy_takes_the_largest()
     policy = TabularPolicy(form="{command}")
     policy.complete([request()])
     with torch.no_grad():
-        policy.model.table.weight[0, :3] = torch.tensor([0.0, math.log(2.0), math.log(5.0)])
+        table_of(policy).table.weight[0, :3] = torch.tensor([0.0, math.log(2.0), math.log(5.0)])
     assert policy.probabilities("s") == pytest.approx({"a": 1 / 8, "b": 2 / 8, "c": 5 / 8})
     [greedy] = policy.complete([request(temperature=0.0)])
     assert policy.codec.decode(greedy.token_ids) == "c"
@@ -113,7 +120,7 @@ def test_the_key_decides_what_has_a_row_of_its_own(key, rows):
     policy = TabularPolicy(settings=TabularSettings(key=key))
     for state, said in (("s", "x"), ("s", "y"), ("r", "z")):
         policy.complete([request(state, observation=said)])
-    assert len(policy.model.names.states) == rows
+    assert len(table_of(policy).names.states) == rows
 
 
 @pytest.mark.parametrize("context", ["step", "conversation"])
@@ -153,15 +160,16 @@ def test_one_step_of_gradient_descent_by_hand():
     settings = LearnerSettings(optimiser="sgd", learning_rate=1.0, max_grad_norm=math.inf)
     learner = Learner(policy.model, settings, PpoLoss(kl_weight=0.0))
     learner.update(build_samples([group], [Grpo()(group)], "step"))
-    logits = policy.model.table.weight[0, :2]
+    logits = table_of(policy).table.weight[0, :2]
     assert logits.tolist() == pytest.approx([0.353553, -0.353553], abs=1e-5)
     assert policy.probabilities("s")["a"] == pytest.approx(1 / (1 + math.exp(-0.707107)), abs=1e-5)
-    assert policy.model.table.weight[1:].abs().max() == 0
+    assert table_of(policy).table.weight[1:].abs().max() == 0
 
 
 def test_both_contexts_learn_the_same(tmp_path):
     tables = [
-        train(config(tmp_path / context, context=context)).model.table.weight for context in ("step", "conversation")
+        table_of(train(config(tmp_path / context, context=context))).table.weight
+        for context in ("step", "conversation")
     ]
     assert tables[0].abs().max() > 0.1
     assert torch.allclose(tables[0], tables[1], atol=1e-4)
@@ -171,8 +179,8 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path):
     whole = train(config(tmp_path / "whole"))
     train(config(tmp_path / "parts", iterations=2))
     resumed = train(config(tmp_path / "parts"), resume=True)
-    assert torch.equal(whole.model.table.weight, resumed.model.table.weight)
-    assert whole.model.names.contents() == resumed.model.names.contents()
+    assert torch.equal(table_of(whole).table.weight, table_of(resumed).table.weight)
+    assert table_of(whole).names.contents() == table_of(resumed).names.contents()
     assert metrics(config(tmp_path / "whole")) == metrics(config(tmp_path / "parts"))
 
 
@@ -182,9 +190,9 @@ def test_a_saved_table_is_read_back_with_its_names(tmp_path):
     assert is_tabular(tmp_path / "saved")
     assert not is_tabular(tmp_path)
     again = TabularPolicy.load(tmp_path / "saved")
-    for key in policy.model.names.states:
+    for key in table_of(policy).names.states:
         assert again.probabilities(key) == policy.probabilities(key)
-    assert any(max(policy.probabilities(key).values()) > 0.3 for key in policy.model.names.states)
+    assert any(max(policy.probabilities(key).values()) > 0.3 for key in table_of(policy).names.states)
 
 
 def test_the_reference_knows_states_that_are_met_later(tmp_path):
@@ -199,8 +207,8 @@ def test_the_reference_knows_states_that_are_met_later(tmp_path):
 def test_a_word_makes_a_fresh_table():
     assert is_tabular("tabular")
     assert is_tabular("tabular:task")
-    assert TabularPolicy.load("tabular").model.settings == TabularSettings()
-    assert TabularPolicy.load("tabular:task").model.settings.key == "task"
+    assert table_of(TabularPolicy.load("tabular")).settings == TabularSettings()
+    assert table_of(TabularPolicy.load("tabular:task")).settings.key == "task"
     with pytest.raises(ModelError, match="key must be"):
         TabularPolicy.load("tabular:words")
 
@@ -226,7 +234,7 @@ def test_what_a_table_can_not_do_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="saved table"):
         TabularModel.from_pretrained(tmp_path)
     with pytest.raises(ModelError, match="key must be"):
-        TabularSettings(key="words")
+        TabularSettings(key="words")  # type: ignore[arg-type]
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(BadOptionError, match="one process"):
         TabularPolicy()
