@@ -33,8 +33,8 @@ class Archer:
     critic_batch: int = 256
     """Turns per step."""
     critic_rate: float = 1e-3
-    """Learning rate of the critic's networks, by Adam; entries of a table move a hundred times as far. The paper has
-    2e-5 for a whole encoder."""
+    """Learning rate of the critic's networks, by Adam; the paper has 2e-5 for a whole encoder. An entry of a table
+    moves by a hundred times this of the way to its target."""
     hidden: int = 256
     """Units in each of the two hidden layers; the paper has 768."""
     capacity: int = 100_000

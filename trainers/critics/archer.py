@@ -2,12 +2,12 @@
 
     Q_i(s, a) → r + γ·V̄_i(s')          V̄ = 0 where the episode ended by its own rules
     V_i(s)    → Q̄_i(s, a~π)            a fresh answer of the policy as it is
-    targets     Q̄, V̄ ← (1 − τ)·Q̄, V̄ + τ·Q, V   after each step; i = 1, 2; squared errors, Adam
+    Q̄, V̄     ← (1 − τ)·(Q̄, V̄) + τ·(Q, V)     after each step; i = 1, 2; squared errors, Adam
 
 Q is of answers that were given, by whichever policy; only V asks what the policy would say now. So what was played
 long ago is still right for Q, and the buffer is what makes the method frugal with episodes. Two of each because a
-maximum over errors is an overestimate: `min` of the two is what advantages are made from. A table has no such errors,
-and its two halves are one.
+maximum over errors is an overestimate: `min` of the two is what advantages are made from. Entries of a
+table have no such errors, so its two are alike; each moves part of the way to the mean of its targets.
 
 It deviates from the released code in this: an episode that a limit cut off is not taken for one that ended, its last
 turn looks ahead to what would have come. V's fresh answers are drawn once per iteration, for the turns that were just
@@ -38,24 +38,30 @@ from trainers.samples import Context
 from trainers.settings import LearnerSettings
 from trainers.types import Group
 
-_TABLE_SCALE = 100.0
+_TABLE_RATE = 100.0
+"""An entry of a table moves by this times the networks' rate of the way to its target, at most all of it."""
 
 
 class TwinTables(nn.Module):
-    """Q and V of a tabular policy, twice, 0 at the start."""
+    """Q and V of a tabular policy, twice, 0 at the start; they learn without gradients."""
 
     def __init__(self, states: int, commands: int) -> None:
         super().__init__()
-        self.q_table = nn.Parameter(torch.zeros(states, commands, 2))
-        self.v_table = nn.Parameter(torch.zeros(states, 2))
+        self.commands = commands
+        self.q_table = nn.Parameter(torch.zeros(states * commands, 2), requires_grad=False)
+        self.v_table = nn.Parameter(torch.zeros(states, 2), requires_grad=False)
 
     def q(self, states: Tensor, actions: Tensor) -> Tensor:
         """Both Q of pairs, shape (B, 2)."""
-        return _TABLE_SCALE * self.q_table[states, actions]
+        return self.q_table[self.pairs(states, actions)]
 
     def v(self, states: Tensor) -> Tensor:
         """Both V of states, shape (B, 2)."""
-        return _TABLE_SCALE * self.v_table[states]
+        return self.v_table[states]
+
+    def pairs(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Rows of the table of Q."""
+        return states * self.commands + actions
 
 
 class TwinNetworks(nn.Module):
@@ -104,9 +110,10 @@ class ArcherCritic:
         self.updates = 0
         self.buffer = TurnBuffer(settings.capacity)
         self.metrics: dict[str, float] = {}
-        self._optimiser = Optimiser(
-            dict(networks.named_parameters()), LearnerSettings(learning_rate=settings.critic_rate, max_grad_norm=1.0)
-        )
+        self._optimiser = None
+        if isinstance(networks, TwinNetworks):
+            rate = LearnerSettings(learning_rate=settings.critic_rate, max_grad_norm=1.0)
+            self._optimiser = Optimiser(dict(networks.named_parameters()), rate)
 
     # -- what is called ------------------------------------------------------------------------------------------------
 
@@ -136,7 +143,8 @@ class ArcherCritic:
         """Networks, targets, averages and the buffer; all names begin with `critic.`."""
         tensors = {f"critic.networks.{name}": value for name, value in self.networks.state_dict().items()}
         tensors |= {f"critic.targets.{name}": value for name, value in self.targets.state_dict().items()}
-        tensors |= {f"critic.{name}": value for name, value in self._optimiser.state().items()}
+        if self._optimiser is not None:
+            tensors |= {f"critic.{name}": value for name, value in self._optimiser.state().items()}
         tensors |= {f"critic.buffer.{name}": value for name, value in self.buffer.state().items()}
         return State(tensors=tensors, values={"updates": self.updates})
 
@@ -156,7 +164,8 @@ class ArcherCritic:
             self.targets.load_state_dict(part("critic.targets."))
         except RuntimeError as error:
             raise ValueError(f"expected ArCHer's critic of this run in the checkpoint: {error}") from error
-        self._optimiser.load_state(part("critic."))
+        if self._optimiser is not None:
+            self._optimiser.load_state(part("critic."))
         self.buffer.load_state(part("critic.buffer."))
         self.updates = state.values["updates"]
 
@@ -193,16 +202,31 @@ class ArcherCritic:
             following = self.targets.v(batch.next_states) * (~batch.done)[:, None]
             q_target = batch.rewards[:, None] + self.settings.gamma * following
             v_target = self.targets.q(states, actions)
-        self._optimiser.clear()
         q_loss = (self.networks.q(batch.states, batch.actions) - q_target).square().mean(dim=0).sum()
         v_loss = (self.networks.v(states) - v_target).square().mean(dim=0).sum()
-        (q_loss + v_loss).backward()  # type: ignore[no-untyped-call]
-        self._optimiser.collect()
-        self._optimiser.step(self.settings.critic_rate, Ranks())
+        if isinstance(self.networks, TwinTables):
+            part = min(1.0, _TABLE_RATE * self.settings.critic_rate)
+            _move(self.networks.q_table, self.networks.pairs(batch.states, batch.actions), q_target, part)
+            _move(self.networks.v_table, states, v_target, part)
+        else:
+            assert self._optimiser is not None, "networks have one"
+            self._optimiser.clear()
+            (q_loss + v_loss).backward()  # type: ignore[no-untyped-call]
+            self._optimiser.collect()
+            self._optimiser.step(self.settings.critic_rate, Ranks())
         with torch.no_grad():
             for target, weight in zip(self.targets.parameters(), self.networks.parameters(), strict=True):
                 target.lerp_(weight, self.settings.polyak)
         return float(q_loss.detach()), float(v_loss.detach())
+
+
+@torch.no_grad()
+def _move(table: Tensor, places: Tensor, targets: Tensor, part: float) -> None:
+    """Move entries of a table a part of the way to the mean of their targets."""
+    found, of_target = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    counts = of_target.bincount(minlength=len(found))[:, None]
+    means = torch.zeros(len(found), targets.shape[1]).index_add_(0, of_target, targets) / counts
+    table[found] = torch.lerp(table[found], means, part)
 
 
 def _network(width: int, hidden: int, generator: torch.Generator) -> nn.Sequential:
