@@ -32,7 +32,7 @@ def states_of(env, task, payoff=lambda reward, info: reward):
     """Every state that can be reached: state key -> [(payoff, next key)], and the key of the start."""
     _, info = env.reset(options={"task": task})
     start = info[keys.STATE_KEY]
-    moves = {}
+    moves: dict[str, list[tuple[float, str]]] = {}
     waiting = deque([(start, info[keys.ADMISSIBLE_ACTIONS], env.get_state())])
     while waiting:
         key, commands, state = waiting.popleft()
@@ -76,7 +76,7 @@ def test_the_expert_is_optimal(env_id, settings):
         rewards, over = [], False
         while not over:
             _, reward, terminated, truncated, info = env.step(env.unwrapped.expert_action())
-            rewards.append(reward)
+            rewards.append(float(reward))
             over = terminated or truncated
         assert terminated
         assert len(rewards) == env.unwrapped.optimal_steps(task)
@@ -244,7 +244,7 @@ def test_process_scores_pay_best_for_never_handing_in():
     task = env.tasks("train")[0]
     farmed, start = states_of(env, task, payoff=lambda reward, info: reward + info[keys.PROCESS_SCORE])
     assert best_value(farmed, start, 1.0, sweeps=STEPS) == pytest.approx(10.8)
-    assert max(PROCESS_SCORES, key=PROCESS_SCORES.get) == "polish"
+    assert max(PROCESS_SCORES, key=lambda name: PROCESS_SCORES[name]) == "polish"
 
     # With 1 taken off each step of an episode that fails (ReNorm) every such episode is worth 0 or less, every other
     # more.

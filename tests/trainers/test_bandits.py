@@ -1,6 +1,7 @@
 """The dynamical linear bandit and its two agents, on the synthetic problem of the paper (arXiv 2211.08997)."""
 
 import re
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -140,7 +141,7 @@ def test_dynlin_ucb_learns_from_the_last_reward_of_an_epoch_only():
 def test_the_example_of_the_page_runs(root):
     page = (root / "docs" / "diagnostic-environments.md").read_text(encoding="utf-8")
     [example] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    made = {}
+    made: dict[str, Any] = {}
     exec(compile(example, "diagnostic-environments.md", "exec"), made)
     assert made["regret"].shape == (2000,)
     assert 0 < made["regret"][-1] < 0.2569 * 2000  # less than the myopic arm costs
