@@ -118,7 +118,13 @@ def test_rollout_of_more_than_there_is(capsys):
 def test_rollout_interrupted_reports_what_was_finished(root):
     words = ["rollout", ALFWORLD, "--episodes", "2000"]
     with subprocess.Popen(
-        [*PROGRAM, *words], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, *words],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whatever runs these tests in the background may have Ctrl-C ignored, and would pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
