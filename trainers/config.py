@@ -338,6 +338,11 @@ class TrainConfig:
         ):
             if missing:
                 raise BadOptionError(f"shaping.{name} must name {what}: without them this shaper changes nothing.")
+        if self.needs_critic and 0 < self.iterations <= self.critic.warmup_iterations:
+            raise BadOptionError(
+                f"critic.warmup_iterations must be below iterations, got {self.critic.warmup_iterations} of "
+                f"{self.iterations}: the policy would never learn."
+            )
 
 
 # TOML -----------------------------------------------------------------------------------------------------------------

@@ -110,9 +110,9 @@ class Critic:
                 f'expected critic.trunk = "shared" with learner.sharding = "{learner.sharding}": a critic\'s own model '
                 "is not cut into pieces"
             )
-        self._trunk = _copy_trained(model) if self._own else model
-        self._autocast = choose_precision(self._trunk, learner.precision)
-        self._least_saved = least_saved(self._trunk)
+        self.trunk = _copy_trained(model) if self._own else model
+        self._autocast = choose_precision(self.trunk, learner.precision)
+        self._least_saved = least_saved(self.trunk)
         self.head: nn.Module = (
             TableHead(model.settings.states).to(self.device)
             if isinstance(model, TabularModel)
@@ -120,7 +120,7 @@ class Critic:
         )
         self._parts = {"head": self._optimiser(self.head, learner, self.settings.learning_rate)}
         if self._own:
-            self._parts["trunk"] = self._optimiser(self._trunk, learner, self.settings.trunk_learning_rate)
+            self._parts["trunk"] = self._optimiser(self.trunk, learner, self.settings.trunk_learning_rate)
 
     # -- what is called ------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class Critic:
         """What a checkpoint keeps: the head, an own trunk's trained weights, and their averages; names in `critic.`."""
         tensors = {f"critic.head.{name}": value for name, value in self.head.state_dict().items()}
         if self._own:
-            tensors |= {f"critic.trunk.{name}": p.detach() for name, p in _trained(self._trunk).items()}
+            tensors |= {f"critic.trunk.{name}": p.detach() for name, p in _trained(self.trunk).items()}
         for place, part in self._parts.items():
             tensors |= {f"critic.{place}.{name}": value for name, value in part.state().items()}
         return State(tensors=tensors, values={"updates": self.updates})
@@ -223,7 +223,7 @@ class Critic:
         """
         weights = {"head": dict(self.head.named_parameters())}
         if self._own:
-            weights["trunk"] = _trained(self._trunk)
+            weights["trunk"] = _trained(self.trunk)
         with torch.no_grad():
             for place, named in weights.items():
                 prefix = f"critic.{place}."
@@ -254,7 +254,7 @@ class Critic:
         for part in split_by_prompt(minibatch, self._tokens, self._least_saved):
             batch = make_batch(part, self.device, least_saved=self._least_saved)
             with self._autocast():
-                hidden_nh = action_hidden(self._trunk, batch)
+                hidden_nh = action_hidden(self.trunk, batch)
             taught_n = torch.from_numpy(np.concatenate([lessons[one.key].taught_n for one in part])).to(self.device)
             yield self.head(hidden_nh[taught_n]), _taught([lessons[one.key] for one in part])
 
@@ -271,10 +271,10 @@ class Critic:
         return found
 
     def _read(self, batch: Batch) -> Tensor:
-        if isinstance(self._trunk, TabularModel):
-            return (batch.ids_bt[before_actions(batch)] - self._trunk.settings.commands).clamp(min=0)
+        if isinstance(self.trunk, TabularModel):
+            return (batch.ids_bt[before_actions(batch)] - self.trunk.settings.commands).clamp(min=0)
         with self._autocast():
-            return action_hidden(self._trunk, batch).float()
+            return action_hidden(self.trunk, batch).float()
 
     @torch.no_grad()
     def _values_of(self, samples: Sequence[Sample]) -> dict[Key, Floats]:
