@@ -42,7 +42,7 @@ def curve(method, directory, seed, iterations, **changes):
 
 
 @pytest.mark.parametrize("method", ["ppo", "ppo-turn", "ppo-bilevel", "ma-rlhf"])
-def test_ppo_learns_in_rooms_and_its_critic_explains_the_returns(method, tmp_path):
+def test_ppo_learns_in_rooms_and_its_critic_knows_what_to_expect(method, tmp_path):
     critic = {"value_clip": "none"}
     for seed in range(2):
         lines = curve(method, tmp_path / str(seed), seed, 30, critic=critic)
@@ -50,7 +50,11 @@ def test_ppo_learns_in_rooms_and_its_critic_explains_the_returns(method, tmp_pat
         # Chance succeeds in some 15 % of episodes.
         assert np.mean(success[:2]) < 0.5
         assert np.mean(success[-5:]) > 0.9
-        assert lines[-1]["critic/explained_variance"] > 0.3
+        # It said 0, then about as much as came: success pays 10. How much of the variance it explains would say little
+        # at the end, where all episodes earn the same.
+        assert lines[0]["critic/value"] == 0
+        assert lines[-1]["critic/value"] > 7
+        assert abs(lines[-1]["critic/value"] - lines[-1]["critic/target"]) < 1
 
 
 def test_archer_learns_in_rooms_once_its_critic_has_warmed_up(tmp_path):
