@@ -7,10 +7,13 @@ Nothing is registered anywhere. Fields are settings, with a default each: they c
 command line, are written to the run's config.toml, and are read back when the run is resumed.
 """
 
+import sys
+import tempfile
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trainers.cli import main
 from trainers.credit.numerics import Floats, returns_to_go
 from trainers.types import Group
 
@@ -55,3 +58,11 @@ class StepCost:
             for one in group.episodes
         ]
         return replace(group, episodes=tuple(episodes))
+
+
+if __name__ == "__main__":  # the first command of above, in a directory that does not stay
+    with tempfile.TemporaryDirectory() as directory:
+        words = (
+            "train --env AgentGym/Rooms-v0 --model tabular credit:own_credit:ReturnsToGo --iterations 3 --output-dir"
+        )
+        sys.exit(main([*words.split(), f"{directory}/run"]))
