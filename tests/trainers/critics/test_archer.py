@@ -11,7 +11,7 @@ from tests.trainers.small_model import small_model
 from trainers.credit import Archer, token_batch
 from trainers.critics.archer import ArcherCritic, TwinNetworks, TwinTables
 from trainers.critics.encoders import TableEncoder, TextEncoder
-from trainers.critics.turns import TurnBuffer, Turns, shown_turns
+from trainers.critics.turns import Shown, TurnBuffer, Turns, shown_turns
 from trainers.policies.base import Sampling
 from trainers.policies.hf import HfPolicy
 from trainers.policies.load import load_model
@@ -112,21 +112,29 @@ def turn(prompt, answer, reward=0.0):
     return Turn(completion=completion, state_key="", reward=reward)
 
 
+def answered(groups, context) -> list[Shown]:
+    """The turns of groups that all have answers."""
+    turns = list(shown_turns(groups, context))
+    found = [one for one in turns if one is not None]
+    assert len(found) == len(turns)
+    return found
+
+
 def test_what_is_shown_in_both_contexts():
     turns = (turn((1, 2), (3,), 0.5), turn((4,), (5, 6), 1.0))
     cut = Group(task="", episodes=(Episode(turns=turns, status="cut", next_ids=(7,)),))
-    one, two = shown_turns([cut], "conversation")
+    one, two = answered([cut], "conversation")
     assert (one.state, one.answer, one.following, one.done) == ((1, 2), (3,), (1, 2, 3, 4), False)
     assert (two.state, two.answer, two.following) == ((1, 2, 3, 4), (5, 6), (1, 2, 3, 4, 5, 6, 7))
-    one, two = shown_turns([cut], "step")
+    one, two = answered([cut], "step")
     assert (one.state, one.following) == ((1, 2), (4,))
     assert (two.state, two.following, two.done, two.kept) == ((4,), (7,), False, True)
 
     finished = Group(task="", episodes=(Episode(turns=turns, status="finished"),))
-    _, last = shown_turns([finished], "step")
+    _, last = answered([finished], "step")
     assert (last.following, last.done, last.kept) == (None, True, True)
     # Cut without room for another prompt: nobody knows what it leads to.
-    _, last = shown_turns([Group(task="", episodes=(Episode(turns=turns, status="cut"),))], "step")
+    _, last = answered([Group(task="", episodes=(Episode(turns=turns, status="cut"),))], "step")
     assert not last.kept
 
 
@@ -136,10 +144,12 @@ def test_the_buffer_forgets_the_oldest_and_is_read_back_as_it_was():
     buffer.add(MDP, [(5,), (), (6, 7)])
     assert len(buffer) == 4
     assert buffer.ids == [(4,), (5,), (), (6, 7)]
+    assert buffer.turns is not None
     assert buffer.turns.rewards.tolist() == [0.5, 0.0, 1.0, 0.5]
     again = TurnBuffer(4)
     again.load_state(buffer.state())
     assert again.ids == buffer.ids
+    assert again.turns is not None
     assert torch.equal(again.turns.done, buffer.turns.done)
 
 
@@ -156,7 +166,7 @@ def test_vectors_are_hidden_states_behind_prompt_and_answer():
     policy = type("Policy", (), {"model": model})()
     encoder = TextEncoder(policy, model, LearnerSettings(), Sampling())
     episode = Episode(turns=(turn((1, 2, 3), (4, 5)), turn((6,), (7,))), status="finished")
-    turns = encoder.turns(list(shown_turns([Group(task="", episodes=(episode,))], "conversation")))
+    turns = encoder.turns(answered([Group(task="", episodes=(episode,))], "conversation"))
 
     def behind(*ids):
         with torch.no_grad():
@@ -171,7 +181,7 @@ def test_vectors_are_hidden_states_behind_prompt_and_answer():
     with torch.no_grad():
         model.model.layers[0].mlp.up_proj.weight.add_(0.5)
     assert torch.equal(
-        encoder.turns(list(shown_turns([Group(task="", episodes=(episode,))], "conversation"))).states, turns.states
+        encoder.turns(answered([Group(task="", episodes=(episode,))], "conversation")).states, turns.states
     )
 
 
