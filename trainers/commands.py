@@ -92,13 +92,13 @@ class Train:
             raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
         config.require_complete()
         require_model(config.model.path)
-        if not self.dry_run:
-            require_output_dir(Path(config.output_dir), fresh=self.resume is None)
         env = make_envs(replace(config.env, num_envs=1))
         from trainers.tasks import choose_tasks
 
         choose_tasks(config, env)
         env.close()
+        if not self.dry_run:  # last: a word that is misspelt matters more than where its run would go
+            require_output_dir(Path(config.output_dir), fresh=self.resume is None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class Eval:
         be_quiet()
         env = make_envs(env_config)
         tasks = spread(env.slots.tasks(self.split), self.tasks)
-        seen = self._seen(trained)
+        seen = self._seen(trained, env_config.id, str(getattr(env.envs[0].unwrapped, "split", "")))
         if seen:
             console.print(f"Note: {seen}.", style="yellow", highlight=False, soft_wrap=True)
         limit = self.max_new_tokens or (trained.rollout.max_new_tokens if trained else 512)
@@ -148,11 +148,17 @@ class Eval:
             id=env_id, context=self.env.context or like.context, num_envs=self.env.num_envs, settings=settings
         )
 
-    def _seen(self, trained: TrainConfig | None) -> str:
-        """Say it if the split had a part in making the model; such a result is not to be reported."""
+    def _seen(self, trained: TrainConfig | None, env_id: str, own_choice: str) -> str:
+        """Say it if the split had a part in making the model; such a result is not to be reported.
+
+        Args:
+            trained: The model's run, if it lies in one.
+            env_id: What it is evaluated in.
+            own_choice: The split that this environment takes where none is named.
+        """
         if trained is None:
             return ""
-        if self.split == trained.env.split:
+        if self.split == (trained.env.split or (own_choice if trained.env.id == env_id else "")):
             return f"the model was trained on {self.split}"
         if self.split == trained.evaluation.split:
             return f"the checkpoint was chosen by its success on {self.split}; report another split"

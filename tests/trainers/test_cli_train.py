@@ -130,6 +130,16 @@ def test_eval_says_that_a_split_was_trained_on(run, tmp_path, capsys):
     assert json.loads((tmp_path / "summary.json").read_text())["all"]["episodes"] == 4
 
 
+def test_eval_knows_the_split_that_was_trained_on_though_none_was_named(tmp_path, capsys):
+    play = ["--rollout.groups", "1", "--rollout.group-size", "2", "--rollout.max-new-tokens", "1", "--processes", "1"]
+    run, more = str(tmp_path / "run"), ["--iterations", "1", "--env.num-envs", "2", "--output.report-to"]
+    assert main(["train", "--env", "AgentGym/Rooms-v0", "--model", "tabular", "--output-dir", run, *play, *more]) == 0
+    capsys.readouterr()
+    for split, noted in (("train", True), ("test", False)):  # Rooms takes train where no split is named
+        assert main(["eval", "--model", f"{run}/checkpoints/step_00000001", "--split", split, "--tasks", "1"]) == 0
+        assert ("the model was trained on train" in capsys.readouterr().out) == noted
+
+
 def test_sft(model, tmp_path, capsys):
     options = ["--episodes", "3", "--epochs", "1", "--learner.learning-rate", "0.01"]
     settings = ["--env.num-envs", "2", "--env.settings", "action_format=bare"]
@@ -268,6 +278,21 @@ def test_a_run_is_not_overwritten(run, model, capsys):
     assert main(words(model, run)) == 2
     assert f"holds a run already: go on with it (--resume {run})" in capsys.readouterr().err
     assert (run / "config.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--env", "AgentGym/ALFWrld-v0"], "Did you mean AgentGym/ALFWorld-v0?"),
+        (["--env.split", "tset"], "split must be one of"),
+        (["--model", "./none"], "there is no such directory"),
+    ],
+)
+def test_what_is_wrong_with_the_request_comes_before_the_run_that_is_in_its_place(run, model, capsys, option, message):
+    assert main(words(model, run, *option)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "holds a run already" not in told
 
 
 @pytest.mark.parametrize(
