@@ -241,6 +241,11 @@ def require_model(path: str) -> None:
         from trainers.policies.load import check_directory
         from trainers.policies.tabular import is_tabular
 
+        checkpoints = place / "checkpoints"
+        if checkpoints.is_dir() and not (place / "config.json").exists():
+            raise BadOptionError(
+                f"--model names {path!r}, which is a run: name one of its checkpoints.{_models_near(checkpoints / '-')}"
+            )
         if not is_tabular(path):
             check_directory(path)
         return

@@ -1,6 +1,7 @@
 """What a person sees of a training run: a live line in a terminal, a plain line per iteration otherwise."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -52,22 +53,35 @@ class ShowProgress(TrainerCallback):
         low, high = 100 * metrics["eval/success_low"], 100 * metrics["eval/success_high"]
         mark = ", the best so far" if kwargs["best"] else ""
         self._say(
-            f"after {state.iteration} iterations {100 * metrics['eval/success']:.1f} % of {config.evaluation.split} "
+            f"after {_iterations(state.iteration)} {100 * metrics['eval/success']:.1f} % of {config.evaluation.split} "
             f"({low:.1f} to {high:.1f}){mark}"
         )
 
     def on_train_end(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
-        """Take the bar away, and say how to go on after an interrupt."""
+        """Take the bar away, and say what there is now, or how to go on after an interrupt."""
         if self._bar is not None:
             self._bar.stop()
-        if kwargs["is_main"] and kwargs["interrupted"]:
+        if not kwargs["is_main"]:
+            return
+        if kwargs["interrupted"]:
             self._say(
-                f"Stopped after {state.iteration} iterations; everything is saved. "
+                f"Stopped after {_iterations(state.iteration)}; everything is saved. "
                 f"Go on with: agent-gym train --resume {config.output_dir}"
             )
+            return
+        name = f"step_{state.iteration:08d}" if state.best_iteration is None else "best"
+        checkpoint = Path(config.output_dir) / "checkpoints" / name
+        self._say(
+            f"The run is in {config.output_dir}. Measure it with: agent-gym eval --model {checkpoint} --split NAME; "
+            f"look at it with: agent-gym view {config.output_dir}"
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _iterations(number: int) -> str:
+    return f"{number} iteration" if number == 1 else f"{number} iterations"
 
 
 def figures(logs: Mapping[str, float]) -> str:

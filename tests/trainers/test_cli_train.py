@@ -140,6 +140,12 @@ def test_eval_knows_the_split_that_was_trained_on_though_none_was_named(tmp_path
         assert ("the model was trained on train" in capsys.readouterr().out) == noted
 
 
+def test_a_run_in_the_place_of_a_model_is_met_with_its_checkpoints(run, capsys):
+    assert main(["eval", "--model", str(run), "--split", "test"]) == 2
+    told = capsys.readouterr().err
+    assert f"--model names '{run}', which is a run: name one of its checkpoints. There is {run}/checkpoints/" in told
+
+
 def test_sft(model, tmp_path, capsys):
     options = ["--episodes", "3", "--epochs", "1", "--learner.learning-rate", "0.01"]
     settings = ["--env.num-envs", "2", "--env.settings", "action_format=bare"]

@@ -42,10 +42,25 @@ def test_a_pipe_gets_plain_lines():
     figures = "25% solved, 7.5 turns, kl 0.0125, 1,234 tokens/s, 2.5 s"
     assert shown(terminal=False).splitlines() == [
         f"iteration 0: {figures}",
-        "after 1 iterations 50.0 % of generated_valid (25.0 to 75.0), the best so far",
+        "after 1 iteration 50.0 % of generated_valid (25.0 to 75.0), the best so far",
         f"iteration 1: {figures}",
         "after 2 iterations 50.0 % of generated_valid (25.0 to 75.0)",
+        "The run is in runs/a. Measure it with: agent-gym eval --model runs/a/checkpoints/step_00000002 --split NAME; "
+        "look at it with: agent-gym view runs/a",
     ]
+
+
+def test_the_best_weights_are_named_if_there_are_any():
+    output = io.StringIO()
+    progress = ShowProgress(Console(file=output, width=150))
+    state = TrainState(iteration=1, best_iteration=0, best_success=0.5)
+    for interrupted in (False, True):
+        progress.on_train_end(
+            TrainConfig(output_dir="runs/a"), state, TrainControl(), is_main=True, interrupted=interrupted
+        )
+    first, second = output.getvalue().splitlines()
+    assert "--model runs/a/checkpoints/best --split NAME" in first
+    assert second.startswith("Stopped after 1 iteration;")
 
 
 def test_a_terminal_gets_a_bar_that_moves():
