@@ -14,7 +14,7 @@ from trainers.bench.statistics import (
     performance_profile,
     probability_of_improvement,
 )
-from trainers.bench.study import Arena, Method, Results, Study, area
+from trainers.bench.study import Arena, Method, Results, Run, Study, area
 
 Floats = NDArray[np.float64]
 SMOOTH = 5
@@ -39,9 +39,32 @@ def write_report(study: Study, results: Results, directory: Path) -> str:
     if overall:
         parts += ["### All arenas", overall]
         plot_profiles(study, results).savefig(directory / "profiles.png", dpi=110)
+    if note := unfinished(study, results):
+        parts.insert(0, note)
     text = "\n\n".join(parts) + "\n"
     (directory / "tables.md").write_text(text, encoding="utf-8")
     return text
+
+
+def unfinished(study: Study, results: Results) -> str:
+    """Say that runs are missing, and where a best rate may still change; nothing if the study is done."""
+    missing = study.next_runs(results)
+    if not missing:
+        return ""
+    open_sweeps = {
+        f"{arena.name}/{method.name}"
+        for arena, method in study.pairs()
+        if len(study.rates) > 1
+        and any(
+            Run(arena=arena.name, method=method.name, seed=seed, rate=rate) not in results
+            for seed in range(min(study.sweep_seeds, study.seeds))
+            for rate in study.rates
+        )
+    }
+    note = f"**Unfinished: at least {len(missing)} run{'s are' if len(missing) > 1 else ' is'} missing.**"
+    if open_sweeps:
+        note += f" Rates are provisional, since their sweep goes on, for {', '.join(sorted(open_sweeps))}."
+    return note
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------
@@ -186,7 +209,7 @@ def episodes_to_threshold(arena: Arena, run: dict[str, Any]) -> int | None:
 
 
 def _with_interval(values: Sequence[float], form: str = "{:.3f}", *, mean: bool = False) -> str:
-    """Interquartile mean (or mean) over seeds with its bootstrap interval; a single run has none."""
+    """Interquartile mean (or mean) over seeds with its bootstrap interval; a single run, or equal ones, have none."""
     column = np.array([value for value in values if value == value], dtype=np.float64)[:, None]
     if not len(column):
         return ""
@@ -196,6 +219,8 @@ def _with_interval(values: Sequence[float], form: str = "{:.3f}", *, mean: bool 
 
     centre = form.format(statistic([column]))
     if len(column) == 1:
+        return centre
+    if np.ptp(column) == 0:  # no interval either: a bootstrap of equal values knows nothing of other seeds
         return centre
     low, high = bootstrap_interval(statistic, [column])
     return f"{centre} ({form.format(low)} to {form.format(high)})"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from agent_gym.errors import AgentGymError, BadOptionError
-from trainers.bench.report import episodes_to_threshold, last
+from trainers.bench.report import episodes_to_threshold, last, unfinished
 from trainers.bench.schedule import load_results
 from trainers.bench.study import Arena, Run, Study, load_study
 from trainers.cli import main
@@ -85,6 +85,19 @@ def test_rates_are_swept_first_and_then_the_best_goes_on(study):
     assert study.next_runs(results) == []
     rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
     assert sorted(study.chosen(rooms, grpo, results)) == [0, 1, 2]
+
+
+def test_an_unfinished_study_says_so(study):
+    runs = study.next_runs({})
+    results = {run: result(study, run, [0.5]) for run in runs[:-1]}  # all of the sweep but slow, grpo, 0.5, seed 1
+    third = "at least 3 runs are missing"  # that one, and the third seed of the two pairs whose sweep is done
+    assert unfinished(study, results) == (
+        f"**Unfinished: {third}.** Rates are provisional, since their sweep goes on, for slow/grpo."
+    )
+    results |= {run: result(study, run, [0.5]) for run in runs[-1:]}
+    assert unfinished(study, results) == "**Unfinished: at least 3 runs are missing.**"  # three pairs, the third seed
+    results |= {run: result(study, run, [0.5]) for run in study.next_runs(results)}
+    assert unfinished(study, results) == ""
 
 
 def test_what_counts_is_what_differs_from_the_defaults(study, tmp_path):
