@@ -62,6 +62,8 @@ class Eval:
         from trainers.tables import show_table
 
         if self.compare is not None:
+            for name, path in zip("AB", self.compare, strict=True):
+                console.print(f"{name}: {path}", highlight=False, markup=False, soft_wrap=True)
             show_table(console, comparison_table(compare(*(read_summary(path) for path in self.compare))))
             return 0
         self._check()

@@ -120,7 +120,9 @@ def test_eval_writes_the_same_summary_twice(run, capsys):
     assert summary["model"]["sha256"]
     assert summary["env"]["action_format"] == "bare"
     assert main(["eval", "--compare", str(run / "eval/test"), str(run / "eval/test/summary.json")]) == 0
-    assert "+0.0" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith(f"A: {run}/eval/test\nB: {run}/eval/test/summary.json\n")
+    assert "+0.0" in told
 
 
 def test_eval_says_that_a_split_was_trained_on(run, tmp_path, capsys):
