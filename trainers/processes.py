@@ -236,12 +236,20 @@ def _rank(rank: int, number: int, store: str, work: Work, outcomes: Any) -> None
         status = INTERRUPTED
     except (AgentGymError, GymnasiumError, OSError) as error:
         outcomes.put((rank, MISTAKE, str(error)))
-        sys.exit(MISTAKE)
+        _leave(MISTAKE)
     except RuntimeError as error:
         if "gloo" not in str(error):
             raise
-        sys.exit(LOST_PEER)
+        _leave(LOST_PEER)
     outcomes.put((rank, status, ""))
+    _leave(0)
+
+
+def _leave(status: int) -> None:
+    """End this process at once: threads that wait for a peer would abort one that ends in the ordinary way."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class _Forwarding:
