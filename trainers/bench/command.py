@@ -1,6 +1,7 @@
 """The verb `bench` of the command line."""
 
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,6 +50,7 @@ class Bench:
         status = 0
         if not self.report_only:
             jobs = self.jobs or len(os.sched_getaffinity(0))
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's request is Ctrl-C too
             try:
                 found = run_study(
                     study, make_envs, results=results, scratch=self.scratch / study.name, jobs=jobs, console=console
@@ -57,6 +59,8 @@ class Bench:
                 console.print("Interrupted; the same command goes on.", highlight=False)
                 status = INTERRUPTED
                 found, _ = load_results(study, results)
+            finally:
+                signal.signal(signal.SIGTERM, before)
         if found:
             console.print(write_report(study, found, results), highlight=False, markup=False, soft_wrap=True)
             console.print(f"Tables and plots are in {results}", highlight=False, soft_wrap=True)

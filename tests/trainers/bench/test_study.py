@@ -1,4 +1,8 @@
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +197,30 @@ def test_bench_runs_a_study_once_and_writes_what_it_found(tmp_path, capsys):
     assert {file: (tmp_path / file).stat().st_mtime_ns for file in files} == before
     assert main([*words, "--report-only"]) == 0
     assert "gigpo − grpo" in capsys.readouterr().out
+
+
+def test_a_study_that_is_told_to_stop_leaves_no_worker_and_goes_on(tmp_path, capsys):
+    text = STUDY.replace("rates = [0.1, 0.5]", "rates = [0.5]").replace("seeds = 3", "seeds = 1", 1)
+    start, end = text.index("[arenas.slow]"), text.index("[methods.gigpo]")
+    methods = text[text.index("[methods.grpo]") : end]
+    path = tmp_path / "small.toml"
+    path.write_text((text[:start] + methods).replace("config.iterations = 4", "config.iterations = 300"))
+    words = ["bench", str(path), "--scratch", str(tmp_path / "scratch"), "--jobs", "1"]
+    program = f"import sys; from trainers.cli import main; sys.exit(main({words!r}))"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as process:
+        while not (found := list((tmp_path / "scratch").rglob("metrics.jsonl"))):
+            assert process.poll() is None
+            time.sleep(0.1)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.terminate()
+        assert process.wait(timeout=120) == 130
+    assert children
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    done = len(found[0].read_text().splitlines())
+    assert done < 300
+    path.write_text(path.read_text().replace("config.iterations = 300", f"config.iterations = {done + 1}"))
+    assert main(words) == 0
+    assert "Tables and plots are in" in capsys.readouterr().out
