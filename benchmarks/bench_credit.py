@@ -179,7 +179,7 @@ def draw(seconds: dict[str, dict[int, float]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]  # its type is wider than what is used
     for number, (name, times) in enumerate(seconds.items()):
         released = name == RELEASED
         axes.plot(

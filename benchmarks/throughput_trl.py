@@ -105,7 +105,7 @@ def conversations(
         return said | {"content": "", "tool_calls": [call]}
 
     tokenizer.response_template = {}  # what TRL looks for; the parser itself is the one above
-    tokenizer.parse_response = parse_response  # type: ignore[method-assign, assignment]
+    tokenizer.parse_response = parse_response  # type: ignore[method-assign, assignment]  # a hook that TRL calls
     start: Messages = [{"role": "user", "content": ""}]
     trainer = _trainer(
         weights,

@@ -219,7 +219,7 @@ class Learner:
                             totals.add(batch, loss, measured)
                         else:
                             loss = 0.0 * action_logprobs(self._learning, batch)[0].sum()
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    loss.backward()  # type: ignore[no-untyped-call]  # torch and transformers leave it untyped
                     self._optimiser.collect()
                 totals.rate = self.settings.rate_at(self.step, self._total_steps)
                 totals.grad_norms.append(self._optimiser.step(totals.rate, self.ranks))

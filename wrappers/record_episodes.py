@@ -16,7 +16,7 @@ from wrappers.parse_action import COMMAND
 try:
     import fcntl
 except ImportError:  # Windows; there an append of one write is all the protection that two processes have
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # absent on this system
 
 SCHEMA = 1
 """Version of the format below, written into every line."""

@@ -108,7 +108,7 @@ def test_chat_templates_take_the_messages(tmp_path: Path) -> None:
 def test_mistakes_say_what_to_do(tmp_path: Path) -> None:
     run = write_episodes(tmp_path / "run", episode())
     with pytest.raises(BadOptionError, match="Did you mean 'sharegpt'"):
-        export(run, "sharegtp")  # type: ignore[arg-type]
+        export(run, "sharegtp")  # type: ignore[arg-type]  # what is refused
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "metrics.jsonl").touch()

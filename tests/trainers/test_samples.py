@@ -95,7 +95,7 @@ def test_mistakes_are_told_with_the_episode(groups, advantages, message):
 
 def test_an_unknown_context_is_refused():
     with pytest.raises(ValueError, match="'step' or 'conversation', got 'window'"):
-        build_samples([], [], "window")  # type: ignore[arg-type]
+        build_samples([], [], "window")  # type: ignore[arg-type]  # what is refused
 
 
 @settings(max_examples=30, deadline=None)

@@ -211,7 +211,7 @@ class ArcherCritic:
         else:
             assert self._optimiser is not None, "networks have one"
             self._optimiser.clear()
-            (q_loss + v_loss).backward()  # type: ignore[no-untyped-call]
+            (q_loss + v_loss).backward()  # type: ignore[no-untyped-call]  # torch and transformers leave it untyped
             self._optimiser.collect()
             self._optimiser.step(self.settings.critic_rate, Ranks())
         with torch.no_grad():

@@ -184,7 +184,7 @@ class Critic:
             for values_n, lesson in self._passes(minibatch, lessons, kept):
                 old_n, targets_n = (self._tensor(array) for array in (lesson.values_n, lesson.targets_n))
                 loss = value_loss(values_n, old_n, targets_n, settings.value_clip).sum() / taught
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch and transformers leave it untyped
                 for part in self._parts.values():
                     part.collect()
                 losses += float(loss.detach())

@@ -169,4 +169,4 @@ def test_other_settings_that_mean_nothing_are_refused():
     with pytest.raises(ValueError, match="expected gamma_turns between 0 and 1, got 2"):
         BilevelGae(gamma_turns=2)
     with pytest.raises(ValueError, match="expected anchor to be one of"):
-        TurnGae(anchor="middle")  # type: ignore[arg-type]
+        TurnGae(anchor="middle")  # type: ignore[arg-type]  # what is refused

@@ -133,8 +133,8 @@ def test_a_reward_that_is_no_number_is_refused():
 
 def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="expected statistics to be one of"):
-        Rloo(statistics="rows")  # type: ignore[arg-type]
+        Rloo(statistics="rows")  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError, match="expected singletons to be one of"):
-        Rloo(singletons="drop")  # type: ignore[arg-type]
+        Rloo(singletons="drop")  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError, match="expected statistics to be one of"):
-        DrGrpo(statistics="rows")  # type: ignore[arg-type]
+        DrGrpo(statistics="rows")  # type: ignore[arg-type]  # what is refused

@@ -74,4 +74,4 @@ def test_settings_that_mean_nothing_are_refused():
     with pytest.raises(ValueError, match="expected a kl_weight of 0 or more"):
         ReinforcePlusPlus(kl_weight=-1)
     with pytest.raises(ValueError, match="expected baseline to be one of"):
-        ReinforcePlusPlus(baseline="none")  # type: ignore[arg-type]
+        ReinforcePlusPlus(baseline="none")  # type: ignore[arg-type]  # what is refused

@@ -164,4 +164,4 @@ def test_nothing_to_compare_is_exactly_zero():
 
 def test_an_unknown_branching_is_refused():
     with pytest.raises(ValueError, match="expected branching to be one of"):
-        TempoTurns(branching="words")  # type: ignore[arg-type]
+        TempoTurns(branching="words")  # type: ignore[arg-type]  # what is refused

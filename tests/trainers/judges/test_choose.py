@@ -22,4 +22,4 @@ def test_what_can_not_be_made_is_named():
     with pytest.raises(BadOptionError, match="expected a policy"):
         make_judge(JudgeSettings(kind="policy"))
     with pytest.raises(BadOptionError, match="Did you mean 'server'"):
-        make_judge(JudgeSettings(kind="sever"))  # type: ignore[arg-type]
+        make_judge(JudgeSettings(kind="sever"))  # type: ignore[arg-type]  # what is refused

@@ -32,4 +32,4 @@ def test_a_sum_is_divided_by_a_constant():
 
 def test_an_unknown_aggregation_is_refused():
     with pytest.raises(ValueError, match=r"'sequence-mean', .*got 'sum'"):
-        token_weights(ROW, ACTIONS, "sum", 1)  # type: ignore[arg-type]
+        token_weights(ROW, ACTIONS, "sum", 1)  # type: ignore[arg-type]  # what is refused

@@ -47,4 +47,4 @@ def test_k3_stays_finite_far_from_the_reference():
 
 def test_an_unknown_estimator_is_refused():
     with pytest.raises(ValueError, match=r"a KL estimator out of .*, got 'k4'"):
-        kl_estimate(torch.zeros(1), torch.zeros(1), "k4")  # type: ignore[arg-type]
+        kl_estimate(torch.zeros(1), torch.zeros(1), "k4")  # type: ignore[arg-type]  # what is refused

@@ -234,7 +234,7 @@ def test_what_a_table_can_not_do_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="saved table"):
         TabularModel.from_pretrained(tmp_path)
     with pytest.raises(ModelError, match="key must be"):
-        TabularSettings(key="words")  # type: ignore[arg-type]
+        TabularSettings(key="words")  # type: ignore[arg-type]  # what is refused
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(BadOptionError, match="one process"):
         TabularPolicy()

@@ -68,4 +68,4 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="finite weight"):
         IntentReward(weight=float("nan"))
     with pytest.raises(ValueError, match="where"):
-        IntentReward(where="start")  # type: ignore[arg-type]
+        IntentReward(where="start")  # type: ignore[arg-type]  # what is refused

@@ -110,4 +110,4 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="finite weight"):
         Ircoco(weight=float("nan"))
     with pytest.raises(ValueError, match="outcome"):
-        Ircoco(outcome="drop")  # type: ignore[arg-type]
+        Ircoco(outcome="drop")  # type: ignore[arg-type]  # what is refused

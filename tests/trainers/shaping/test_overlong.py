@@ -37,4 +37,4 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="weight of 0 or more"):
         OverlongPenalty(weight=-1.0)
     with pytest.raises(ValueError, match="unit"):
-        OverlongPenalty(unit="token")  # type: ignore[arg-type]
+        OverlongPenalty(unit="token")  # type: ignore[arg-type]  # what is refused

@@ -60,4 +60,4 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="finite weight"):
         PotentialShaping(weight=float("nan"))
     with pytest.raises(ValueError, match="cut"):
-        PotentialShaping(cut="drop")  # type: ignore[arg-type]
+        PotentialShaping(cut="drop")  # type: ignore[arg-type]  # what is refused

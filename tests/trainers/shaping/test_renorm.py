@@ -52,4 +52,4 @@ def test_what_does_not_keep_the_promise_is_refused():
     with pytest.raises(ValueError, match="finite shift"):
         Renorm(shift=float("nan"))
     with pytest.raises(ValueError, match="last"):
-        Renorm(last="none")  # type: ignore[arg-type]
+        Renorm(last="none")  # type: ignore[arg-type]  # what is refused

@@ -30,4 +30,4 @@ def test_penalty():
     with pytest.raises(ValueError, match="0 or more"):
         PenaliseInvalid(amount=-1)
     with pytest.raises(ValueError, match="charge"):
-        PenaliseInvalid(charge="both")  # type: ignore[arg-type]
+        PenaliseInvalid(charge="both")  # type: ignore[arg-type]  # what is refused

@@ -165,6 +165,6 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="finite weights"):
         Spa(grounding=float("nan"))
     with pytest.raises(ValueError, match="see"):
-        Spa(see="all")  # type: ignore[arg-type]
+        Spa(see="all")  # type: ignore[arg-type]  # what is refused
     with pytest.raises(ValueError, match="estimator"):
-        Spa(estimator="tree")  # type: ignore[arg-type]
+        Spa(estimator="tree")  # type: ignore[arg-type]  # what is refused
