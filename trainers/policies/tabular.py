@@ -39,7 +39,8 @@ from trainers.types import Completion
 
 MODEL_TYPE: Final = "agent_gym_tabular"
 FRESH: Final = "tabular"
-"""Stands for an empty table where the directory of a model is expected; "tabular:task" for one with another key."""
+"""Stands for an empty table where the directory of a model is expected; "tabular:task" for one with another key, and
+"tabular:state:400" for one with 400 commands."""
 IMPOSSIBLE: Final = -1e9
 """Logit of a command that is not admissible: its probability is 0 in every precision, and its entropy term too."""
 
@@ -262,17 +263,22 @@ class TabularPolicy:
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> TabularPolicy:
-        """Read a saved table, or make a fresh one: "tabular", or "tabular:observation" for one with another key.
+        """Read a saved table, or make a fresh one: "tabular", or "tabular:KEY:COMMANDS" for one of another kind.
+
+        KEY is what tells its states apart and COMMANDS how many it has room for; either may be left out.
 
         Raises:
-            ModelError: If there is no table, or no such key.
+            ModelError: If there is no table, no such key, or no such number of commands.
         """
-        word, _, key = str(path).partition(":")
+        word, _, rest = str(path).partition(":")
         if word != FRESH:
             return cls(TabularModel.from_pretrained(path), **options)
         settings: TabularSettings = options.pop("settings", None) or TabularSettings()
+        key, _, commands = rest.partition(":")
+        if commands and not (commands.isascii() and commands.isdigit()):
+            raise ModelError(f"expected a number of commands after the key, as in {FRESH}:state:400, got {path!r}.")
         known: Any = key or settings.key
-        return cls(settings=replace(settings, key=known), **options)
+        return cls(settings=replace(settings, key=known, commands=int(commands or settings.commands)), **options)
 
     @torch.no_grad()
     def complete(self, requests: Sequence[Request]) -> list[Completion]:

@@ -209,8 +209,13 @@ def test_a_word_makes_a_fresh_table():
     assert is_tabular("tabular:task")
     assert table_of(TabularPolicy.load("tabular")).settings == TabularSettings()
     assert table_of(TabularPolicy.load("tabular:task")).settings.key == "task"
+    assert table_of(TabularPolicy.load("tabular:task:400")).settings == TabularSettings(key="task", commands=400)
+    assert table_of(TabularPolicy.load("tabular::20")).settings == TabularSettings(commands=20)
     with pytest.raises(ModelError, match="key must be"):
         TabularPolicy.load("tabular:words")
+    for wrong in ("tabular:state:many", "tabular:state:0", "tabular:state:-1", "tabular:state:²"):
+        with pytest.raises(ModelError, match="expected"):
+            TabularPolicy.load(wrong)
 
 
 def test_a_full_table_says_what_to_do():
