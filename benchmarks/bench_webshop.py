@@ -30,13 +30,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from agent_gym import keys
-from agent_gym.envs.webshop.analysis import terms
 from agent_gym.envs.webshop.env import WebshopEnv
 from agent_gym.envs.webshop.generated import generate_products
 from agent_gym.envs.webshop.goals_generated import GeneratedGoals
 from agent_gym.envs.webshop.library import open_catalogue_of
 from agent_gym.envs.webshop.product import RESULTS
 from agent_gym.envs.webshop.store import Store, indexed_text
+from agent_gym.search.analysis import terms
 
 QUERIES = 1000
 SHIPPED_AT_MOST, DECODED_AT_MOST = 100_000, 100_000

@@ -13,22 +13,19 @@ by copying the conversation. No code was published: the normalisation is the usu
 """
 
 import re
-import string
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent_gym.search.overlap import token_f1
 from trainers.credit.numerics import check_choice
 from trainers.shaping.base import reshape
 from trainers.types import Episode, Group, Turn
 
 Floats = NDArray[np.float64]
 Where = Literal["end", "query"]
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_ARTICLES = {"a", "an", "the"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,15 +69,3 @@ class IntentReward:
         queries = re.findall(self.pattern, turn.answer, re.DOTALL)
         rewrite = turn.info.get(self.entry)
         return token_f1(queries[-1], str(rewrite)) if queries and rewrite else 0.0
-
-
-def token_f1(one: str, other: str) -> float:
-    """Harmonic mean of the shares of each text's tokens that the other has too, 0 to 1; repeated tokens count."""
-    tokens, others = normalised(one), normalised(other)
-    common = sum((Counter(tokens) & Counter(others)).values())
-    return 2 * common / (len(tokens) + len(others)) if common else 0.0
-
-
-def normalised(text: str) -> list[str]:
-    """Tokens of a text in lower case, without punctuation and articles."""
-    return [token for token in text.lower().translate(_NO_PUNCTUATION).split() if token not in _ARTICLES]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent_gym.envs.webshop.search import Progress
+    from agent_gym.search.bm25 import Progress
 
 LARGE = 20_000
 """Products of a catalogue that takes long enough to build for a bar; a smaller one is there within seconds."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from agent_gym.envs.webshop.cache import built
 from agent_gym.envs.webshop.product import Product
 from agent_gym.envs.webshop.published import find_files, read_products
-from agent_gym.envs.webshop.search import Progress
 from agent_gym.envs.webshop.store import RULES, Store, build, check, open_catalogue
 from agent_gym.errors import BadOptionError
+from agent_gym.search.bm25 import Progress
 
 _SHOWN = 20_000  # products from which on a build takes long enough for a bar
 _HEAD = 1 << 20  # bytes of a published file that its fingerprint reads; with size and time of change

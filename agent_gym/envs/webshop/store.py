@@ -18,14 +18,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from agent_gym.envs.webshop import analysis, search
 from agent_gym.envs.webshop.product import RESULTS, Product
-from agent_gym.envs.webshop.search import Index, IndexBuilder, Progress
 from agent_gym.errors import CatalogueError
+from agent_gym.search import analysis, bm25
+from agent_gym.search.bm25 import Index, IndexBuilder, Progress
 
 FORMAT = 1
 """Version of the files' layout."""
-RULES = f"{FORMAT}.{analysis.RULES}.{search.RULES}"
+RULES = f"{FORMAT}.{analysis.RULES}.{bm25.RULES}"
 """Changes whenever a catalogue of the same products would hold other bytes."""
 KEPT = 4096
 """Products that a process keeps decoded; some 5 kB each."""
@@ -72,7 +72,7 @@ def build(
     asins: list[bytes] = []
     offsets, hashes, members = array("Q", [0]), array("Q"), array("i")
     index, content = IndexBuilder(directory), blake2b(RULES.encode(), digest_size=16)
-    group_hash = lru_cache(maxsize=1 << 16)(search.term_hash)
+    group_hash = lru_cache(maxsize=1 << 16)(bm25.term_hash)
     with (directory / "records.json").open("wb") as records:
         for position, product in enumerate(products):
             line = _encode(product)
@@ -99,7 +99,7 @@ def build(
         "products": len(asins),
         "source": source,
         "fingerprint": content.hexdigest(),
-        "sizes": {name: (directory / name).stat().st_size for name in (*_FILES, *search.FILES)},
+        "sizes": {name: (directory / name).stat().st_size for name in (*_FILES, *bm25.FILES)},
     }
     (directory / _SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
@@ -241,7 +241,7 @@ class Store:
         name = name.strip()
         if prefix == "<c>":
             name = name.split(" ")[0]  # the benchmark reads one word
-        group = np.uint64(search.term_hash(f"{prefix} {name}"))
+        group = np.uint64(bm25.term_hash(f"{prefix} {name}"))
         start, end = (int(self._groups.searchsorted(group, side)) for side in ("left", "right"))
         return tuple(self._members[start:end].tolist())
 
@@ -249,7 +249,7 @@ class Store:
         drawn: dict[int, None] = {}
         draw = 0
         while len(drawn) < min(RESULTS, len(self)):
-            drawn[search.term_hash(f"{draw} {words}") % len(self)] = None
+            drawn[bm25.term_hash(f"{draw} {words}") % len(self)] = None
             draw += 1
         return tuple(drawn)
 

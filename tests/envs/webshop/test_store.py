@@ -168,7 +168,7 @@ def test_a_build_says_how_far_it_is(tmp_path):
 
 
 def written_files():
-    return [*store._FILES, *store.search.FILES]
+    return [*store._FILES, *store.bm25.FILES]
 
 
 @pytest.mark.parametrize("name", written_files())

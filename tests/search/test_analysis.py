@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from agent_gym.envs.webshop import analysis
-from agent_gym.envs.webshop.analysis import stem, terms, words
 from agent_gym.errors import MissingExtraError
+from agent_gym.search import analysis
+from agent_gym.search.analysis import stem, terms, words
 
-pytest.importorskip("Stemmer", reason="needs the extra webshop")
+pytest.importorskip("Stemmer", reason="needs the extra search")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_text_that_a_pattern_could_go_back_and_forth_in(text, characters):
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
     analysis._stemmer.cache_clear()
     monkeypatch.setitem(sys.modules, "Stemmer", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'agent-gym\[webshop\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'agent-gym\[search\]'"):
         stem("shoes")
     monkeypatch.undo()
     assert stem("shoes") == "shoe"

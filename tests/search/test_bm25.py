@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from agent_gym.envs.webshop import search
-from agent_gym.envs.webshop.analysis import terms
-from agent_gym.envs.webshop.search import Index, IndexBuilder, lucene_length
 from agent_gym.errors import MissingExtraError
+from agent_gym.search import bm25
+from agent_gym.search.analysis import terms
+from agent_gym.search.bm25 import Index, IndexBuilder, lucene_length
 
-pytest.importorskip("Stemmer", reason="needs the extra webshop")
-bm25s = pytest.importorskip("bm25s", reason="needs the extra webshop")
+pytest.importorskip("Stemmer", reason="needs the extra search")
+bm25s = pytest.importorskip("bm25s", reason="needs the extra search")
 
 
 def index_of(directory, texts, ranks=None):
@@ -74,7 +74,7 @@ def test_equal_scores_come_in_the_order_of_asins(tmp_path):
 
 def test_the_best_of_many_products_are_those_of_a_full_sort(tmp_path):
     draw = random.Random(1)
-    products = 60 * search._BLOCK + 17  # more blocks than results, and a rest
+    products = 60 * bm25._BLOCK + 17  # more blocks than results, and a rest
     texts = [
         " ".join(draw.choices(("red", "blue", "hat", "shoe", "cap"), k=draw.randint(1, 9))) for _ in range(products)
     ]
@@ -101,10 +101,10 @@ def test_an_index_built_in_chunks_is_the_same(tmp_path, monkeypatch):
     (tmp_path / "one").mkdir()
     (tmp_path / "many").mkdir()
     index_of(tmp_path / "one", texts)
-    monkeypatch.setattr(search, "_CHUNK", 100)
+    monkeypatch.setattr(bm25, "_CHUNK", 100)
     index_of(tmp_path / "many", texts)
-    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == sorted(search.FILES)
-    for name in search.FILES:
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == sorted(bm25.FILES)
+    for name in bm25.FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 
 
@@ -139,5 +139,15 @@ def test_a_shop_without_any_word_can_be_searched(tmp_path):
 def test_without_the_extra_the_message_says_what_to_install(tmp_path, monkeypatch):
     index_of(tmp_path, ["red"])
     monkeypatch.setitem(sys.modules, "bm25s", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'agent-gym\[webshop\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'agent-gym\[search\]'"):
         Index(tmp_path, np.zeros(1, np.int32))
+
+
+def test_an_index_in_memory_finds_what_one_on_disk_finds(tmp_path):
+    texts = ["red red shoe", "the blue shoe", "a green hat with a red brim", "red shoe red"]
+    in_memory = bm25.index_of(texts)
+    on_disk = index_of(tmp_path, texts)
+    for query in ("red", "shoe red", "brim", "nothing"):
+        assert in_memory.search(query, 3) == on_disk.search(query, 3)
+    assert in_memory.search("red", 1) == (0,)  # of equal scores the first
+    assert bm25.index_of([]).search("red", 3) == ()

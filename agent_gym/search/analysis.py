@@ -1,4 +1,4 @@
-"""From text to search terms, as the benchmark's Lucene does it for English.
+"""From text to search terms, as Lucene does it for English.
 
 Words are those between Unicode's word boundaries (UAX #29, as Lucene's StandardTokenizer keeps them: "3,000", "4.5oz"
 and "color:red" are one word each, "t-shirt" is two), in lower case, without a possessive 's, without 33 stop words, and
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RULES = 1
 """Raised whenever a text would give other terms than before: an index of older rules is then built anew."""
+INSTALL = "pip install 'agent-gym[search]' (for WebShop pip install 'agent-gym[webshop]')"
 LONGEST = 255
 """Characters after which a word is cut; what follows is the next word."""
 
@@ -116,7 +117,9 @@ def _stemmer() -> Stemmer:
     try:
         import Stemmer
     except ImportError as error:
-        raise MissingExtraError("the shop's search needs PyStemmer: pip install 'agent-gym[webshop]'") from error
+        raise MissingExtraError(
+            "search needs PyStemmer: pip install 'agent-gym[search]'; for WebShop take [webshop]"
+        ) from error
     return Stemmer.Stemmer("porter", 0)  # without its cache: ours keeps more
 
 

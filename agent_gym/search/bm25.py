@@ -1,13 +1,13 @@
-"""BM25 as the benchmark's search engine scores it, from a memory-mapped index that is built with little memory.
+"""BM25 as Lucene scores it, from a memory-mapped index that is built with little memory, or from one in memory.
 
-The benchmark searches with Lucene 8 (pyserini 0.17) at k1 0.9 and b 0.4. The score of a product is a sum over the terms
-of the query, a term that is said twice counting twice:
+WebShop searches with Lucene 8 (pyserini 0.17) at k1 0.9 and b 0.4, and so does most work on retrieval that uses
+pyserini. The score of a document is a sum over the terms of the query, a term that is said twice counting twice:
 
     idf · tf / (tf + k1 · (1 - b + b · dl / avgdl)),   idf = ln(1 + (N - df + 0.5) / (df + 0.5))
 
-dl is the length of the product's text in terms, of which Lucene keeps one byte (exact to 39, then four binary digits
-of what exceeds 24). It computes a term's share in single precision and adds in double precision. Products of equal
-score come in the order of their asin: that is how Anserini, between pyserini and Lucene, breaks ties.
+dl is the length of the document in terms, of which Lucene keeps one byte (exact to 39, then four binary digits
+of what exceeds 24). It computes a term's share in single precision and adds in double precision. Documents of
+equal score come in an order that is given: Anserini, between pyserini and Lucene, breaks ties by their ids.
 
 The arrays on disk are those of a bm25s index (one column of scores per term). bm25s adds them up; what it lacks is
 here: Lucene's lengths, a build that never holds the collection, and a choice of the best, exact to the last tie.
@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_gym.envs.webshop import analysis
 from agent_gym.errors import MissingExtraError
+from agent_gym.search import analysis
 
 if TYPE_CHECKING:
     from bm25s import BM25
@@ -61,7 +62,7 @@ def lucene_length(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class IndexBuilder:
-    """Takes the terms of one product after the other, then writes the index.
+    """Takes the terms of one document after the other, then writes the index.
 
     Terms are collected in chunks; each is sorted by term and set aside on disk. In the end every chunk is scored and
     spread over the columns. At no time is more than a chunk in memory, besides the words and the lengths.
@@ -77,7 +78,7 @@ class IndexBuilder:
         self._chunks: list[Path] = []
 
     def add(self, terms: Iterable[str]) -> None:
-        """Add the next product."""
+        """Add the next document."""
         ids, tokens = self._ids, self._tokens
         before = len(tokens)
         tokens.extend([ids[term] for term in terms])
@@ -121,19 +122,19 @@ class IndexBuilder:
             at = np.arange(len(terms)) + np.repeat(heads[terms[starts]] - starts, runs)
             heads[terms[starts]] += runs
             weight = weights[terms]
-            data[at] = weight - weight / (np.float32(1) + chunk["count"] * inverse_norms[chunk["product"]])
-            indices[at] = chunk["product"]
+            data[at] = weight - weight / (np.float32(1) + chunk["count"] * inverse_norms[chunk["document"]])
+            indices[at] = chunk["document"]
             path.unlink()
         data.flush()
         indices.flush()
 
     def _set_aside(self) -> None:
-        products = len(self._lengths) - self._chunk_start
-        owner = np.repeat(np.arange(products), self._lengths[self._chunk_start :])
+        documents = len(self._lengths) - self._chunk_start
+        owner = np.repeat(np.arange(documents), self._lengths[self._chunk_start :])
         keys, counts = np.unique(np.asarray(self._tokens, np.int64) << 32 | owner, return_counts=True)
-        chunk = np.empty(len(keys), [("term", np.int32), ("product", np.int32), ("count", np.float32)])
+        chunk = np.empty(len(keys), [("term", np.int32), ("document", np.int32), ("count", np.float32)])
         chunk["term"] = keys >> 32
-        chunk["product"] = (keys & 0xFFFFFFFF) + self._chunk_start
+        chunk["document"] = (keys & 0xFFFFFFFF) + self._chunk_start
         chunk["count"] = counts
         self._chunks.append(self._directory / f"chunk-{len(self._chunks)}.npy")
         np.save(self._chunks[-1], chunk)
@@ -142,7 +143,7 @@ class IndexBuilder:
 
 
 def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return 1 / (k1 · (1 - b + b · dl / avgdl)) by product, rounded where Lucene rounds."""
+    """Return 1 / (k1 · (1 - b + b · dl / avgdl)) by document, rounded where Lucene rounds."""
     one, k1, b = np.float32(1), np.float32(K1), np.float32(B)
     average = np.float32(lengths.sum() / max(1, int((lengths > 0).sum())))
     if not average:
@@ -151,35 +152,38 @@ def _inverse_norms(lengths: NDArray[np.int64]) -> NDArray[np.float32]:
     return norms
 
 
-def _idf(frequencies: NDArray[np.int64], products: int) -> NDArray[np.float32]:
-    idf: NDArray[np.float32] = np.log(1 + (products - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+def _idf(frequencies: NDArray[np.int64], documents: int) -> NDArray[np.float32]:
+    idf: NDArray[np.float32] = np.log(1 + (documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
     return idf
 
 
 class Index:
-    """An index that was built, memory-mapped: several processes share its pages."""
+    """An index that was built."""
 
-    def __init__(self, directory: Path, ranks: NDArray[np.int32]) -> None:
+    def __init__(self, directory: Path, ranks: NDArray[np.int32], *, mapped: bool = True) -> None:
         """Open an index.
 
         Args:
             directory: Where `IndexBuilder` wrote it.
-            ranks: Place of each product in the order of asins, by which equal scores are ordered.
+            ranks: Place of each document in the order by which equal scores are ordered.
+            mapped: Read its files in place, so that processes share their pages; else into memory, once.
 
         Raises:
             MissingExtraError: Without bm25s.
         """
-        self._terms: NDArray[np.uint64] = np.asarray(np.load(directory / "terms.npy", mmap_mode="r"))
+        self._terms: NDArray[np.uint64] = np.asarray(
+            np.load(directory / "terms.npy", mmap_mode="r" if mapped else None)
+        )
         self._column = lru_cache(maxsize=_KEPT)(self._find)
         self._ranks = ranks
-        self._bm25 = _open_bm25(directory, len(ranks))
+        self._bm25 = _open_bm25(directory, len(ranks), mapped=mapped)
         scores: dict[str, Any] = self._bm25.scores
         for name in _ARRAYS:
             scores[name] = np.asarray(scores[name])  # a plain array over the same pages: slicing costs a tenth
         self._data, self._indices, self._indptr = (scores[name] for name in _ARRAYS)
 
     def search(self, query: str, limit: int) -> tuple[int, ...]:
-        """Return the positions of the products with the highest scores above 0, at most `limit`, best first."""
+        """Return the positions of the documents with the highest scores above 0, at most `limit`, best first."""
         columns, counts = self._columns(analysis.terms(query))
         if not len(columns):
             return ()
@@ -190,7 +194,7 @@ class Index:
         return tuple(near[best].tolist())
 
     def _columns(self, terms: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the columns of those terms that any product has, and how often the query says each."""
+        """Return the columns of those terms that any document has, and how often the query says each."""
         said = Counter(terms[:MOST_TERMS])
         known = {column: count for term, count in said.items() if (column := self._column(term)) >= 0}
         return np.array(list(known), np.int64), np.array(list(known.values()), np.int64)
@@ -202,33 +206,33 @@ class Index:
         return at if at < len(self._terms) and self._terms[at] == wanted else -1
 
     def _scores(self, columns: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the scores of all products in single precision: one pass per binary digit of the highest count."""
+        """Return the scores of all documents in single precision: one pass per binary digit of the highest count."""
         scores = np.asarray(self._bm25.get_scores_from_ids(columns[counts & 1 > 0]), np.float32)
         for digit in range(1, int(counts.max()).bit_length()):
             scores += self._bm25.get_scores_from_ids(columns[counts >> digit & 1 > 0]) * np.float32(1 << digit)
         return scores
 
     def _exact(
-        self, products: NDArray[np.int64], columns: NDArray[np.int64], counts: NDArray[np.int64]
+        self, documents: NDArray[np.int64], columns: NDArray[np.int64], counts: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the scores of some products (in ascending order) as Lucene adds them up."""
-        total = np.zeros(len(products))
+        """Return the scores of some documents (in ascending order) as Lucene adds them up."""
+        total = np.zeros(len(documents))
         for column, count in zip(columns.tolist(), counts.tolist(), strict=True):
             start, end = self._indptr[column : column + 2].tolist()
             indices = self._indices[start:end]
-            at = indices.searchsorted(products)
-            has_term = indices.take(at, mode="clip") == products
+            at = indices.searchsorted(documents)
+            has_term = indices.take(at, mode="clip") == documents
             shares = self._data[start:end].take(at, mode="clip") * has_term
             total += shares if count == 1 else shares * np.float64(count)
         return total.astype(np.float32)
 
 
 def _at_least_best(scores: NDArray[np.float32], limit: int) -> NDArray[np.int64]:
-    """Return, in ascending order, every product that may be among the best `limit` once its score is exact."""
+    """Return, in ascending order, every document that may be among the best `limit` once its score is exact."""
     least = np.float32(0)
     whole = len(scores) - len(scores) % _BLOCK
     best_of_blocks = scores[:whole].reshape(-1, _BLOCK).max(axis=1) if whole else scores
-    if len(best_of_blocks) > limit:  # as many products as blocks reach the limit-th best of the blocks
+    if len(best_of_blocks) > limit:  # as many documents as blocks reach the limit-th best of the blocks
         least = np.partition(best_of_blocks, len(best_of_blocks) - limit)[-limit]
     near = np.flatnonzero(scores >= least * np.float32(1 - 1e-5)) if least > 0 else np.flatnonzero(scores)
     if len(near) > limit:
@@ -238,12 +242,28 @@ def _at_least_best(scores: NDArray[np.float32], limit: int) -> NDArray[np.int64]
     return near
 
 
-def _open_bm25(directory: Path, products: int) -> BM25:
+def index_of(texts: Sequence[str]) -> Index:
+    """Return an index in memory over some texts; of equal scores the earlier text comes first.
+
+    Raises:
+        MissingExtraError: Without the extra `search`.
+    """
+    with TemporaryDirectory() as name:
+        builder = IndexBuilder(Path(name))
+        for text in texts:
+            builder.add(analysis.terms(text))
+        builder.finish()
+        return Index(Path(name), np.arange(len(texts), dtype=np.int32), mapped=False)
+
+
+def _open_bm25(directory: Path, documents: int, *, mapped: bool) -> BM25:
     try:
         import bm25s
     except ImportError as error:
-        raise MissingExtraError("the shop's search needs bm25s: pip install 'agent-gym[webshop]'") from error
+        raise MissingExtraError(
+            "search needs bm25s: pip install 'agent-gym[search]'; for WebShop take [webshop]"
+        ) from error
     bm25 = bm25s.BM25(k1=K1, b=B, method="lucene", dtype="float32", int_dtype="int32", backend="numpy")
     bm25.nonoccurrence_array = None
-    bm25.load_scores(directory, mmap=True, num_docs=products)
+    bm25.load_scores(directory, mmap=mapped, num_docs=documents)
     return bm25
