@@ -117,9 +117,7 @@ def _stemmer() -> Stemmer:
     try:
         import Stemmer
     except ImportError as error:
-        raise MissingExtraError(
-            "search needs PyStemmer: pip install 'agent-gym[search]'; for WebShop take [webshop]"
-        ) from error
+        raise MissingExtraError(f"search needs PyStemmer: {INSTALL}") from error
     return Stemmer.Stemmer("porter", 0)  # without its cache: ours keeps more
 
 

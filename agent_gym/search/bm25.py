@@ -260,9 +260,7 @@ def _open_bm25(directory: Path, documents: int, *, mapped: bool) -> BM25:
     try:
         import bm25s
     except ImportError as error:
-        raise MissingExtraError(
-            "search needs bm25s: pip install 'agent-gym[search]'; for WebShop take [webshop]"
-        ) from error
+        raise MissingExtraError(f"search needs bm25s: {analysis.INSTALL}") from error
     bm25 = bm25s.BM25(k1=K1, b=B, method="lucene", dtype="float32", int_dtype="int32", backend="numpy")
     bm25.nonoccurrence_array = None
     bm25.load_scores(directory, mmap=mapped, num_docs=documents)
