@@ -14,7 +14,7 @@ from trainers.bench.statistics import (
     interval_over_runs,
     probability_of_improvement,
 )
-from trainers.bench.study import Arena, Method, Results, Run, Study, area, played
+from trainers.bench.study import Arena, Method, Results, Study, area, played
 
 Floats = NDArray[np.float64]
 SMOOTH = 5
@@ -66,12 +66,7 @@ def unfinished(study: Study, results: Results) -> str:
     open_sweeps = {
         f"{arena.name}/{method.name}"
         for arena, method in study.pairs()
-        if len(study.rates_of(arena, method)) > 1
-        and any(
-            Run(arena=arena.name, method=method.name, seed=seed, rate=rate) not in results
-            for seed in range(min(study.sweep_seeds, study.seeds))
-            for rate in study.rates_of(arena, method)
-        )
+        if any(run not in results for run in study.sweep(arena, method, results))
     }
     note = f"**Unfinished: at least {len(missing)} run{'s are' if len(missing) > 1 else ' is'} missing.**"
     if open_sweeps:
@@ -114,6 +109,7 @@ def arena_table(study: Study, arena: Arena, methods: Sequence[Method], results: 
 def test_table(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> str:
     """Greedy play of tasks that decided nothing, by the weights at the start and at the end; means over seeds."""
     rows = []
+    graded = False
     for name in arena.tests:
         for method in methods:
             runs = [
@@ -124,7 +120,11 @@ def test_table(study: Study, arena: Arena, methods: Sequence[Method], results: R
             if runs:
                 before = [100 * run["before"][name]["success"] for run in runs]
                 after = [100 * run["after"][name]["success"] for run in runs]
-                lengths = [np.mean([run[when][name]["length"] for run in runs]) for when in ("before", "after")]
+                lengths, scores = (
+                    [np.mean([run[when][name].get(figure, np.nan) for run in runs]) for when in ("before", "after")]
+                    for figure in ("length", "score")
+                )
+                graded |= any(run["after"][name].get("score", np.nan) > run["after"][name]["success"] for run in runs)
                 rows.append(
                     [
                         name,
@@ -134,10 +134,21 @@ def test_table(study: Study, arena: Arena, methods: Sequence[Method], results: R
                         _with_interval(after, "{:.1f}"),
                         f"{min(after):.1f} to {max(after):.1f}",
                         f"{lengths[0]:.1f} → {lengths[1]:.1f}",
+                        f"{100 * scores[0]:.1f} → {100 * scores[1]:.1f}",
                     ]
                 )
-    head = ["test", "method", "seeds", "success before, %", "success after, %", "lowest to highest", "turns"]
-    return markdown(head, rows)
+    head = [
+        "test",
+        "method",
+        "seeds",
+        "success before, %",
+        "success after, %",
+        "lowest to highest",
+        "turns",
+        "score, %",
+    ]
+    columns = len(head) - (not graded)  # where a task is solved or not, the score says nothing more
+    return markdown(head[:columns], [row[:columns] for row in rows])
 
 
 def comparison_table(study: Study, arena: Arena, methods: Sequence[Method], results: Results) -> str:
@@ -230,7 +241,7 @@ def places_table(study: Study) -> str:
 
 def _rate(study: Study, arena: Arena, method: Method, results: Results) -> str:
     """The best rate, with an arrow where it is at the end of those that were tried."""
-    rate, tried = study.best_rate(arena, method, results), study.rates_of(arena, method)
+    rate, tried = study.best_rate(arena, method, results), study.rates_tried(arena, method, results)
     if rate is None:
         return ""
     end = "" if len(tried) < 2 else " ↑" if rate == max(tried) else " ↓" if rate == min(tried) else ""

@@ -8,6 +8,7 @@ extended later.
     seeds = 5                       # of the rate that is best
     sweep_seeds = 2                 # of every rate
     rates = [3e-4, 1e-3]            # learning rates; none leaves the arena's own
+    widen = 1                       # once at most a further one, where the best is the last of them
 
     [arenas.generated]
     recipe = "alfworld-tiny"        # or a config with a model in it
@@ -134,6 +135,8 @@ class Study:
     seeds: int = 5
     sweep_seeds: int = 2
     rates: tuple[float, ...] = ()
+    widen: int = 0
+    """While the best rate of a sweep is the largest or the smallest, one beyond it is tried, this often at most."""
     always: Mapping[str, Any] = field(default_factory=dict)
     """Settings of all runs, whatever their method says."""
     store: Store = "files"
@@ -175,12 +178,7 @@ class Study:
         """The runs that are missing and can be decided on by now; empty when the study is done."""
         missing: list[Run] = []
         for arena, method in self.pairs():
-            sweep = [
-                Run(arena=arena.name, method=method.name, seed=seed, rate=rate)
-                for seed in range(min(self.sweep_seeds, self.seeds) if len(self.rates_of(arena, method)) > 1 else 0)
-                for rate in self.rates_of(arena, method)
-            ]
-            waiting = [run for run in sweep if run not in results]
+            waiting = [run for run in self.sweep(arena, method, results) if run not in results]
             if not waiting:
                 rate = self.best_rate(arena, method, results)
                 runs = [Run(arena=arena.name, method=method.name, seed=seed, rate=rate) for seed in range(self.seeds)]
@@ -192,13 +190,43 @@ class Study:
         """The rates that are swept for a method in an arena; empty if the arena's configuration says it."""
         return method.rates or arena.rates or self.rates
 
+    def rates_tried(self, arena: Arena, method: Method, results: Results) -> tuple[float, ...]:
+        """The rates that are swept, sorted: those of the study and those beyond, as far as results ask for them."""
+        rates = sorted(self.rates_of(arena, method))
+        for _ in range(self.widen if len(rates) > 1 else 0):
+            if any(run not in results for run in self._runs_of(arena, method, rates)):
+                break
+            best = self._best_of(arena, method, rates, results)
+            if best == rates[-1]:
+                rates.append(_beyond(rates[-2], rates[-1]))
+            elif best == rates[0]:
+                rates.insert(0, _beyond(rates[1], rates[0]))
+            else:
+                break
+        return tuple(rates)
+
+    def sweep(self, arena: Arena, method: Method, results: Results) -> list[Run]:
+        """Every rate that is tried, on the first seeds; nothing where there is no choice."""
+        rates = self.rates_tried(arena, method, results)
+        return self._runs_of(arena, method, rates) if len(rates) > 1 else []
+
+    def _runs_of(self, arena: Arena, method: Method, rates: Sequence[float]) -> list[Run]:
+        return [
+            Run(arena=arena.name, method=method.name, seed=seed, rate=rate)
+            for seed in range(min(self.sweep_seeds, self.seeds))
+            for rate in rates
+        ]
+
     def best_rate(self, arena: Arena, method: Method, results: Results) -> float | None:
         """The rate with the highest mean area under the curve over the seeds of the sweep; None if none is swept.
 
         While the sweep goes on it is provisional: over the seeds that have all rates, or else of the rates that have
         all seeds.
         """
-        rates, seeds = self.rates_of(arena, method), range(min(self.sweep_seeds, self.seeds))
+        return self._best_of(arena, method, self.rates_tried(arena, method, results), results)
+
+    def _best_of(self, arena: Arena, method: Method, rates: Sequence[float], results: Results) -> float | None:
+        seeds = range(min(self.sweep_seeds, self.seeds))
         if len(rates) < 2:
             return rates[0] if rates else None
 
@@ -278,6 +306,7 @@ def load_study(path: str | Path) -> Study:
         seeds=_count(table, "seeds", 5),
         sweep_seeds=_count(table, "sweep_seeds", 2),
         rates=_rates(table),
+        widen=_count(table, "widen", 0, least=0),
         always=table.get("always", {}),
         store=_store(table),
     )
@@ -355,8 +384,13 @@ def _store(table: Mapping[str, Any]) -> Store:
     return value
 
 
-def _count(table: Mapping[str, Any], name: str, default: int) -> int:
+def _count(table: Mapping[str, Any], name: str, default: int, least: int = 1) -> int:
     value = table.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise BadOptionError(f"{name} must be a whole number of 1 or more, got {value!r}.")
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise BadOptionError(f"{name} must be a whole number of {least} or more, got {value!r}.")
     return value
+
+
+def _beyond(inner: float, outer: float) -> float:
+    """The next rate in the direction from one to the other, as far again; a rate names files by six digits."""
+    return float(f"{outer * outer / inner:.6g}")

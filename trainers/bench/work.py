@@ -168,6 +168,7 @@ def _test(test: TestSet, config: TrainConfig, env: Any, policy: Any) -> dict[str
         "tasks": evaluation.all.tasks,
         "success": evaluation.all.success,
         "interval": list(evaluation.all.interval),
+        "score": evaluation.all.score,
         "length": evaluation.all.length,
         "length_of_successes": evaluation.all.length_of_successes,
         "invalid_actions": evaluation.all.invalid_actions,

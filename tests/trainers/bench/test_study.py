@@ -10,6 +10,7 @@ import pytest
 
 from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.bench.report import episodes_to_threshold, last, unfinished
+from trainers.bench.report import test_table as table_of_tests
 from trainers.bench.store import load_results
 from trainers.bench.study import Arena, Run, Study, area, load_study, played
 from trainers.cli import main
@@ -90,6 +91,26 @@ def test_rates_are_swept_first_and_then_the_best_goes_on(study):
     assert study.next_runs(results) == []
     rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
     assert sorted(study.chosen(rooms, grpo, results)) == [0, 1, 2]
+
+
+def test_a_sweep_whose_best_rate_is_its_last_goes_on(study):
+    rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
+    study = replace(study, widen=2)
+    worth = {0.1: 0.2, 0.5: 0.4, 2.5: 0.6, 12.5: 0.8}  # ever better by a factor of five, but two steps are the most
+    results: dict[Run, dict[str, Any]] = {}
+    seen = []
+    while waiting := [run for run in study.sweep(rooms, grpo, results) if run not in results]:
+        seen.append(sorted({run.rate for run in waiting}))
+        results |= {run: result(study, run, [worth[run.rate]]) for run in waiting}
+    assert seen == [[0.1, 0.5], [2.5], [12.5]]
+    assert (study.best_rate(rooms, grpo, results), study.rates_tried(rooms, grpo, results)[-1]) == (12.5, 12.5)
+    # The other way: 0.1 is better than 0.5, 0.02 is not better than 0.1, so the best lies within.
+    worth = {0.02: 0.3, 0.1: 0.4, 0.5: 0.2}
+    results = {}
+    while waiting := [run for run in study.sweep(rooms, grpo, results) if run not in results]:
+        results |= {run: result(study, run, [worth[run.rate]]) for run in waiting}
+    assert study.rates_tried(rooms, grpo, results) == (0.02, 0.1, 0.5)
+    assert study.best_rate(rooms, grpo, results) == 0.1
 
 
 def test_an_unfinished_study_says_so(study):
@@ -189,6 +210,25 @@ def test_figures_of_a_curve():
     assert last(run, "rollout/length") == 2  # the last tenth of twelve is one iteration
     never = Arena(name="a", config=TrainConfig(), threshold=0.5)
     assert episodes_to_threshold(never, {"curve": {"rollout/success": [0.1] * 6}, "episodes_per_iteration": 10}) is None
+
+
+def test_scores_are_shown_where_they_say_more_than_success(study):
+    rooms, grpo = study.arenas["rooms"], study.methods["grpo"]
+
+    def table(score: float) -> str:
+        figures = {"success": 0.5, "length": 4.0, "score": score}
+        played = {"before": {"other": figures | {"score": 0.5}}, "after": {"other": figures}}
+        runs = {
+            run: result(study, run, [0.5]) | played
+            for run in (
+                Run(arena="rooms", method="grpo", seed=seed, rate=rate) for seed in (0, 1, 2) for rate in (0.1, 0.5)
+            )
+        }
+        return table_of_tests(study, rooms, [grpo], runs)
+
+    assert "| score, % |" in table(0.75)
+    assert "| 50.0 → 75.0 |" in table(0.75)
+    assert "score" not in table(0.5)
 
 
 def test_bench_runs_a_study_once_and_writes_what_it_found(tmp_path, capsys):
