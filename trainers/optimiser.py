@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainers.muon import Muon
 from trainers.parallel import Ranks
 from trainers.settings import LearnerSettings
 from trainers.sharding import is_piece, piece_of, whole
@@ -57,7 +58,7 @@ class Optimiser:
         self._parts: list[torch.optim.Optimizer] = []
         if inner:
             self._parts.append(
-                torch.optim.Muon(inner.values(), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+                Muon(inner.values(), lr=rate, weight_decay=decay)
             )
         if outer and settings.optimiser == "sgd":
             self._parts.append(torch.optim.SGD(outer.values(), lr=rate, weight_decay=decay))

@@ -21,7 +21,6 @@ FROM_NOTHING = SftConfig(
         schedule="linear",
         warmup_steps=50,
         betas=(0.9, 0.98),
-        precision="bfloat16",
     ),
     episodes=1000,
     rounds=8,
