@@ -3,7 +3,7 @@
 The model lies in a directory, or is behind a server (`--server`); then neither torch nor transformers is loaded.
 """
 
-import json
+import functools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from trainers.commands import (
     require_output_dir,
 )
 from trainers.config import EnvConfig, EnvSettings, ModelConfig, TrainConfig, load_config
+from trainers.policies.base import Messages
 from trainers.run_files import CONFIG, METRICS
 from trainers.samples import Context
 from trainers.settings import SamplerSettings
@@ -33,7 +34,7 @@ class EvalEnv:
     """The environment. What is not said is as the model was trained in it."""
 
     id: Annotated[str, tyro.conf.arg(name="env", prefix_name=False, metavar="ID")] = ""
-    """Registered id, such as AgentGym/ALFWorld-v0."""
+    """Registered id, such as AgentGym/ALFWorld-v0, or a pattern over all ids and games, such as 'AgentGym/*'."""
     context: Context | None = None
     """conversation or step: how much of an episode the model is shown."""
     num_envs: int = 64
@@ -97,9 +98,9 @@ class Eval:
     server: EvalServer = field(default_factory=EvalServer)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     split: str = ""
-    """Split to evaluate on."""
+    """Split to evaluate on. With a pattern train, valid or test, by default test, as each environment has it."""
     tasks: int | None = None
-    """Tasks, evenly spaced over the split's list; by default all of them."""
+    """Tasks, evenly spaced over the split's list; by default all of them. With a pattern that many of each."""
     samples: int = 1
     """Episodes per task; with more than one, give a temperature."""
     temperature: float = 0.0
@@ -109,16 +110,15 @@ class Eval:
     seed: int = 0
     """Of sampling."""
     output_dir: str | None = None
-    """Directory for summary.json; by default eval/SPLIT in the model's run, or runs/eval/SPLIT."""
+    """Directory for summary.json; by default eval/SPLIT in the model's run, or runs/eval/SPLIT. With a pattern for
+    suite.json, and one directory for each environment below it; by default eval/suite-SPLIT."""
     compare: Annotated[tuple[str, str] | None, tyro.conf.arg(metavar="A B")] = None
     """Two evaluations to compare instead: their directories or summaries. Prints how much better B is, task by task."""
 
     def run(self, console: Console, make_envs: MakeEnvs) -> int:
         """Evaluate, or compare."""
-        from trainers.evaluate import SUMMARY, compare, evaluate, read_summary, summarise, summary
-        from trainers.evaluate_report import comparison_table, result_table
-        from trainers.metrics import episode_lines
-        from trainers.run_files import written_whole
+        from trainers.evaluate import compare, read_summary
+        from trainers.evaluate_report import comparison_table
         from trainers.tables import show_table
 
         if self.compare is not None:
@@ -127,82 +127,101 @@ class Eval:
             show_table(console, comparison_table(compare(*(read_summary(path) for path in self.compare))))
             return 0
         self._check()
-        run, trained = (None, None) if self.server.url else find_run(self.model.path)
+        if is_pattern(self.env.id):
+            from trainers.eval_suite import evaluate_suite
+
+            return evaluate_suite(self, console, make_envs)
+        return self._one(console, make_envs)
+
+    def _one(self, console: Console, make_envs: MakeEnvs) -> int:
+        """Evaluate in one environment."""
+        from trainers.eval_play import Part, play_part
+        from trainers.evaluate_report import result_table
+        from trainers.tables import show_table
+        from trainers.tasks import agents_of, slots_of, spread
+
+        run, trained = self.find_run()
         env_config = self._env(trained)
         directory = Path(self.output_dir) if self.output_dir else (run or Path("runs")) / "eval" / self.split
         require_output_dir(directory, fresh=False)
-        from trainers.policies.base import Sampling
-        from trainers.tasks import agents_of, slots_of, spread
-
         if not self.server.url:
             be_quiet()
         env = make_envs(env_config)
         slots = slots_of(env)
-        tasks = spread(slots.tasks(self.split), self.tasks, agents_of(slots))
-        seen = self._seen(trained, env_config.id, str(getattr(env.envs[0].unwrapped, "split", "")))
-        if seen:
-            console.print(f"Note: {seen}.", style="yellow", highlight=False, soft_wrap=True)
-        limit = self.max_new_tokens or (trained.rollout.max_new_tokens if trained else 512)
-        sampling = Sampling(temperature=self.temperature, max_new_tokens=limit)
-        if self.server.url:
-            policy = self.server.policy(self.model.path)
-            policy.require_answer(first_prompt(env, tasks), sampling)
-        else:
-            policy = load_policy(self.model, trained=False, sampler=self.sampler)
-            require_fit(policy, env, self.split)
-        groups, stats = evaluate(
-            policy,
-            slots,
-            tasks,
-            context=env_config.context,
-            sampling=sampling,
+        part = Part(
+            env=env_config,
+            split=self.split,
+            tasks=spread(slots.tasks(self.split), self.tasks, agents_of(slots)),
+            sampling=self.sampling(trained),
             samples=self.samples,
             seed=self.seed,
+            note=seen_in_training(trained, env_config.id, self.split, str(getattr(env.envs[0].unwrapped, "split", ""))),
         )
+        if part.note:
+            console.print(f"Note: {part.note}.", style="yellow", highlight=False, soft_wrap=True)
+        policy = self.load(first_prompt(env, part.tasks), part.sampling)
+        if not self.server.url:
+            require_fit(policy, env, self.split)
+        played = play_part(part, policy, env, directory, functools.partial(self.named, policy))
         env.close()
-        result = summarise(groups)
-        about = {
-            "env": {"id": env_config.id, "context": env_config.context, **env_config.settings},
-            "split": self.split,
-            "model": self._named(policy),
-            "sampling": {
-                "temperature": self.temperature,
-                "max_new_tokens": limit,
-                "samples": self.samples,
-                "seed": self.seed,
-            },
-            "note": seen,
-        }
-        with written_whole(directory / SUMMARY) as file:
-            json.dump(summary(result, about), file, indent=1)
-        with written_whole(directory / "episodes.jsonl") as file:
-            file.writelines(json.dumps(line) + "\n" for line in episode_lines(0, [_uncredited(one) for one in groups]))
         if self.server.url:
             name, cost = policy.client.settings.model, cost_in_words(policy)
         else:
-            name, speed = self.model.path, stats.generated_tokens / max(stats.generation_s, 1e-9)
+            name, speed = self.model.path, played.stats.generated_tokens / max(played.stats.generation_s, 1e-9)
             cost = f"{speed:,.0f} tokens/s sampled"
-        show_table(console, result_table(f"{name} on {self.split}", result))
+        show_table(console, result_table(f"{name} on {self.split}", played.result))
         console.print(f"{cost}; written to {directory}", highlight=False, soft_wrap=True)
         return 0
 
-    def _named(self, policy: Any) -> dict[str, Any]:
-        """What the summary says of the model."""
-        from trainers.evaluate import hash_model
+    def find_run(self) -> tuple[Path | None, TrainConfig | None]:
+        """Return the run that the model lies in, and its configuration; `None` for what there is not."""
+        return (None, None) if self.server.url else find_run(self.model.path)
 
+    def sampling(self, trained: TrainConfig | None) -> Any:
+        """Return how answers are drawn; the limit on tokens is the model's run's, where none is given."""
+        from trainers.policies.base import Sampling
+
+        limit = self.max_new_tokens or (trained.rollout.max_new_tokens if trained else 512)
+        return Sampling(temperature=self.temperature, max_new_tokens=limit)
+
+    def load(self, prompt: Messages, sampling: Any) -> Any:
+        """Return what answers: the model, or the server, which has then answered one prompt."""
         if not self.server.url:
-            return {"name": Path(self.model.path).name, "sha256": hash_model(self.model.path)}
+            return load_policy(self.model, trained=False, sampler=self.sampler)
+        policy = self.server.policy(self.model.path)
+        policy.require_answer(prompt, sampling)
+        return policy
+
+    def named(self, policy: Any, stats: Any, before: Any = None) -> dict[str, Any]:
+        """Return what a summary says of the model.
+
+        Args:
+            policy: What answered.
+            stats: What playing has cost.
+            before: A server's usage before this part of the evaluation; by default none.
+        """
+        if not self.server.url:
+            tokens = {"prompt": stats.prompt_tokens, "completion": stats.generated_tokens}
+            return {"name": Path(self.model.path).name, "sha256": self._sha256, "tokens": tokens}
+        spent = policy.usage if before is None else policy.usage - before
         return {
             "name": policy.client.settings.model,
             "sha256": None,
             "server": self.server.url,
             "parameters": self.server.parameters,
             "tokens": {
-                "prompt": policy.usage.prompt_tokens,
-                "completion": policy.usage.completion_tokens,
-                "answers_without_a_count": policy.usage.uncounted,
+                "prompt": spent.prompt_tokens,
+                "completion": spent.completion_tokens,
+                "answers_without_a_count": spent.uncounted,
             },
         }
+
+    @functools.cached_property
+    def _sha256(self) -> str | None:
+        """Hash of the model's files, which takes a while if they are large."""
+        from trainers.evaluate import hash_model
+
+        return hash_model(self.model.path)
 
     def _check(self) -> None:
         """Say what is missing before anything is loaded."""
@@ -215,7 +234,7 @@ class Eval:
             if self.model.path.startswith(("http://", "https://")):
                 raise BadOptionError(f"a server is named by --server {self.model.path}, its model by --model.")
             require_model(self.model.path)
-        if not self.split:
+        if not self.split and not is_pattern(self.env.id):
             raise BadOptionError("--split must name the tasks to evaluate on, such as generated_test.")
         for name, value, least in (
             ("--tasks", self.tasks, 1),
@@ -243,22 +262,6 @@ class Eval:
         return EnvConfig(
             id=env_id, context=self.env.context or like.context, num_envs=self.env.num_envs, settings=settings
         )
-
-    def _seen(self, trained: TrainConfig | None, env_id: str, own_choice: str) -> str:
-        """Say it if the split had a part in making the model; such a result is not to be reported.
-
-        Args:
-            trained: The model's run, if it lies in one.
-            env_id: What it is evaluated in.
-            own_choice: The split that this environment takes where none is named.
-        """
-        if trained is None:
-            return ""
-        if self.split == (trained.env.split or (own_choice if trained.env.id == env_id else "")):
-            return f"the model was trained on {self.split}"
-        if self.split == trained.evaluation.split:
-            return f"the checkpoint was chosen by its success on {self.split}; report another split"
-        return ""
 
 
 def parse_eval(words: list[str]) -> Eval:
@@ -289,18 +292,24 @@ def find_run(model: str) -> tuple[Path | None, TrainConfig | None]:
     return None, None
 
 
-def _uncredited(group: Any) -> Any:
-    """An evaluation's group, in the form in which training's are written."""
-    from trainers.assign import Credited
-    from trainers.credit.anchors import anchor_states
+def seen_in_training(trained: TrainConfig | None, env_id: str, split: str, own_choice: str) -> str:
+    """Say it if the split had a part in making the model; such a result is not to be reported.
 
-    nothing = replace(group, episodes=())
-    return Credited(
-        played=group,
-        group=nothing,
-        members=(),
-        anchors=anchor_states(nothing),
-        advantages=[],
-        episode_part=[],
-        step_part=[],
-    )
+    Args:
+        trained: The model's run, if it lies in one.
+        env_id: What it is evaluated in.
+        split: Split to evaluate on.
+        own_choice: The split that the environment takes where none is named.
+    """
+    if trained is None or trained.env.id != env_id:
+        return ""
+    if split == (trained.env.split or own_choice):
+        return f"the model was trained on {split}"
+    if split == trained.evaluation.split:
+        return f"the checkpoint was chosen by its success on {split}; report another split"
+    return ""
+
+
+def is_pattern(env_id: str) -> bool:
+    """Whether `--env` names environments by a pattern, as a shell has them."""
+    return any(sign in env_id for sign in "*?[")

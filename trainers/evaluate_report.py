@@ -1,6 +1,7 @@
 """Evaluations as tables for a terminal; rates and bounds are in percent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
@@ -27,6 +28,34 @@ def _cells(result: Result) -> tuple[str, ...]:
         f"{100 * result.invalid_actions:.1f}",
         str(result.failed),
     )
+
+
+def suite_table(title: str, suite: Mapping[str, Any]) -> Table:
+    """Return one line per environment of a suite's summary, one for their mean, and what was left out below."""
+    headings = ("split", "tasks", "success", "95 % interval", "score", "turns", "tokens", "failed")
+    table = figures_table(title, "environment", headings)
+    for name, row in suite["environments"].items():
+        table.add_row(
+            name + "*" * bool(row["note"]),
+            row["split"],
+            str(row["tasks"]),
+            *_rate(row),
+            f"{row['length']:.1f}",
+            f"{row['tokens']['completion'] / row['episodes']:.1f}",
+            str(row["failed"]),
+        )
+    if suite["mean"]:
+        tasks = sum(row["tasks"] for row in suite["environments"].values())
+        table.add_row("mean, each environment once", "", str(tasks), *_rate(suite["mean"]), "", "", "", style="bold")
+    notes = [f"* {name}: {row['note']}" for name, row in suite["environments"].items() if row["note"]]
+    left_out = [f"left out: {', '.join(suite['left_out'])}"] if suite["left_out"] else []
+    table.caption = "\n".join(["turns and tokens of answers: per episode", *notes, *left_out])
+    return table
+
+
+def _rate(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    low, high = row["interval"]
+    return f"{100 * row['success']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", f"{100 * row['score']:.1f}"
 
 
 def comparison_table(differences: Sequence[Difference]) -> Table:

@@ -68,6 +68,33 @@ def rate_interval(rates: Sequence[float], confidence: float = 0.95) -> tuple[flo
     return max(0.0, low), min(1.0, high)
 
 
+def mean_of_rates_interval(rates: Sequence[tuple[float, int]], confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for the mean of several rates, each of its own tasks: of environments, each of which counts once.
+
+        mean ± z·√(Σ pᵢ(1 − pᵢ)/Nᵢ) / k      Nᵢ = nᵢ + z²,  pᵢ = (successesᵢ + z²/2) / Nᵢ      cut to [0, 1]
+
+    The variance of each rate is that of Agresti and Coull, see `rate_interval`, so that rates of 0 and 1 are not taken
+    for certain. It is about these k environments, and says nothing of others.
+
+    Args:
+        rates: Rate and number of tasks of each.
+        confidence: Coverage, between 0 and 1, both excluded.
+
+    Raises:
+        ValueError: If there are no rates.
+    """
+    if not rates:
+        raise ValueError("expected at least one rate, got none: there is nothing to report")
+    z = _quantile(confidence)
+    variance = 0.0
+    for rate, n in rates:
+        p = (rate * n + z * z / 2) / (n + z * z)
+        variance += p * (1 - p) / (n + z * z)
+    mean = math.fsum(rate for rate, _ in rates) / len(rates)
+    half_width = z * math.sqrt(variance) / len(rates)
+    return max(0.0, mean - half_width), min(1.0, mean + half_width)
+
+
 def difference_interval(gains: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Interval for the mean of paired differences, each between −1 and 1, of independent tasks.
 

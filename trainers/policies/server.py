@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from trainers.chat_client import ChatClient, Failure, Reply, ServerError, ServerSettings
@@ -26,6 +26,11 @@ class Usage:
     completion_tokens: int = 0
     uncounted: int = 0
     """Answers that came without such figures, which the sums lack."""
+
+    def __sub__(self, before: Usage) -> Usage:
+        """Return what has been spent since."""
+        spent = {one.name: getattr(self, one.name) - getattr(before, one.name) for one in fields(Usage)}
+        return Usage(**spent)
 
     def add(self, reply: Reply) -> None:
         """Add what one answer cost."""
