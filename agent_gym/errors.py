@@ -54,6 +54,10 @@ class StateError(AgentGymError, ValueError):
     """A saved state does not fit the environment it is restored into."""
 
 
+class WorkerError(AgentGymError, RuntimeError):
+    """A worker process died or hung, and what it was doing could not be brought back."""
+
+
 class MissingExtraError(AgentGymError, ImportError):
     """An optional dependency is needed; the message holds the pip command that installs it."""
 

@@ -314,7 +314,7 @@ def make_envs(config: Any) -> Any:
     if not is_game(config.id):
         check_id(config.id)
     settings = dict(config.settings)
-    for name in ("split", "context", "num_envs"):
+    for name in ("split", "context", "num_envs", "workers"):
         if name in settings:
             option = f"--env.{name.replace('_', '-')}"
             raise BadOptionError(f"{name} is no setting of the environment: it has an option of its own, {option}.")
@@ -324,8 +324,10 @@ def make_envs(config: Any) -> Any:
         if is_game(config.id):
             from wrappers.make_llm_games import make_llm_games
 
+            if config.workers:
+                raise BadOptionError(f"--env.workers must be 0 for a game of several agents, got {config.workers}.")
             return make_llm_games(config.id, config.num_envs, context=config.context, **settings)
-        return make_llm_vec(config.id, config.num_envs, context=config.context, **settings)
+        return make_llm_vec(config.id, config.num_envs, context=config.context, workers=config.workers, **settings)
     except AgentGymError:
         raise
     except (TypeError, ValueError, AttributeError) as error:  # Gymnasium's, for a value that it can't use

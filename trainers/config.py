@@ -144,6 +144,8 @@ class EnvConfig:
     """conversation: the prompt grows with the episode. step: each step has a prompt of its own with the last ones."""
     num_envs: int = 64
     """Environments that are held; the model is asked for as many answers at once. Of a game: agents."""
+    workers: int = 0
+    """Worker processes that the environments are in, for a slow engine; 0 keeps them in this process."""
     settings: EnvSettings = field(default_factory=dict)
     """Further settings of the environment and of the wrappers, such as engine=native history=4 action_format=bare."""
 
@@ -299,6 +301,7 @@ class TrainConfig:
         for name, value, least in (
             ("iterations", self.iterations, 0),
             ("env.num_envs", self.env.num_envs, 1),
+            ("env.workers", self.env.workers, 0),
             ("rollout.groups", self.rollout.groups, 1),
             ("rollout.group_size", self.rollout.group_size, 1),
             ("rollout.max_new_tokens", self.rollout.max_new_tokens, 1),

@@ -36,6 +36,7 @@ from agent_gym.errors import (
     UnknownSplitError,
     UnknownTaskError,
 )
+from agent_gym.workers import WorkerSlots
 from trainers.policies.base import EXPERT_ACTION, Messages, Policy, Request, Sampling, StreamingPolicy
 from trainers.samples import Context
 from trainers.types import Completion, Episode, Group, Status, Turn
@@ -118,9 +119,7 @@ def play(
     ended: dict[tuple[int, int], Episode] = {}
     try:
         while queue or table.live:
-            while queue and table.free:
-                group, member = queue.popleft()
-                table.start(group, member, tasks[group], greedy=member == group_size)
+            table.start([(*place, tasks[place[0]], place[1] == group_size) for place in _next(queue, len(table.free))])
             table.play_turn()
             for seat in table.clear():
                 ended[seat.group, seat.member] = seat.episode()
@@ -196,19 +195,25 @@ class _Table:
         self._sampled = self._read = self._cut = 0
         self._generation_s = self._environment_s = 0.0
 
-    def start(self, group: int, member: int, task: str, *, greedy: bool) -> None:
-        """Seat the next episode; all members of a group start with the same seed."""
-        seed = stream(self.seed, self.first_group + group) % 2**31
-        session = None
-        if self.context == "conversation":
-            session, self._sessions = self._sessions, self._sessions + 1
-        seat = _Seat(
-            slot=self.free.pop(), group=group, member=member, task=task, seed=seed, session=session, greedy=greedy
-        )
-        self.live.append(seat)
+    def start(self, episodes: Sequence[tuple[int, int, str, bool]]) -> None:
+        """Seat the next episodes (group, member, task, greedy); all members of a group start with the same seed."""
+        seats = []
+        for group, member, task, greedy in episodes:
+            seed = stream(self.seed, self.first_group + group) % 2**31
+            session = None
+            if self.context == "conversation":
+                session, self._sessions = self._sessions, self._sessions + 1
+            slot = self.free.pop()
+            seats.append(
+                _Seat(slot=slot, group=group, member=member, task=task, seed=seed, session=session, greedy=greedy)
+            )
+        self.live += seats
         began = time.perf_counter()
-        self._take(seat, _guarded(self.env.start, [seat.slot], [task], [seed]))
+        columns = [seat.task for seat in seats], [seat.seed for seat in seats]
+        results = _each(self.env, "start", [seat.slot for seat in seats], *columns)
         self._environment_s += time.perf_counter() - began
+        for seat, result in zip(seats, results, strict=True):
+            self._take(seat, result)
 
     def play_turn(self) -> None:
         """Ask for one answer per live episode, and step the environments of those that have theirs."""
@@ -313,6 +318,8 @@ class _Table:
         return ids if before + len(ids) < self.policy.context_limit else ()
 
     def _step(self, seats: Sequence[_Seat], completions: Sequence[Completion], answers: Sequence[str]) -> None:
+        stepped: list[_Seat] = []
+        said: list[str] = []
         for seat, completion, answer in zip(seats, completions, answers, strict=True):
             self._sampled += len(completion.token_ids)
             self._cut += completion.finish == "length"
@@ -326,7 +333,11 @@ class _Table:
             before = seat.frame
             assert before is not None, "only seats with a frame are live"
             seat.played = completion, before, answer
-            self._take(seat, _guarded(self.env.step, [seat.slot], [answer]))
+            stepped.append(seat)
+            said.append(answer)
+        results = _each(self.env, "step", [seat.slot for seat in stepped], said)
+        for seat, result in zip(stepped, results, strict=True):
+            self._take(seat, result)
 
     def _take(self, seat: _Seat, result: Frame | str) -> None:
         """Take in a frame, or the error that came in its place, and complete the turn that led to it."""
@@ -364,6 +375,24 @@ def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> T
     )
 
 
+def _next(queue: deque[tuple[int, int]], number: int) -> list[tuple[int, int]]:
+    """Take the next places out of the queue, as many as there are up to a number."""
+    return [queue.popleft() for _ in range(min(number, len(queue)))]
+
+
+def _each(env: SlotEnv, what: str, slots: Sequence[int], *columns: Sequence[Any]) -> list[Frame | str]:
+    """Start or step slots, all at once where environments can (`agent_gym.workers`), and guard each from the others."""
+    together: Callable[..., list[Frame | Exception]] | None = getattr(env, f"{what}_each", None)
+    if together is None:
+        one: Callable[..., list[Frame]] = getattr(env, what)
+        return [_guarded(one, *([value] for value in row)) for row in zip(slots, *columns, strict=True)]
+    outcomes = together(slots, *columns)
+    for outcome in outcomes:
+        if isinstance(outcome, _MISTAKES):
+            raise outcome
+    return [_told(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
+
+
 def _guarded(call: Callable[..., list[Frame]], *request: Any) -> Frame | str:
     """Return the frame of a request for one slot, or in one line the error that the environment raised."""
     try:
@@ -371,19 +400,25 @@ def _guarded(call: Callable[..., list[Frame]], *request: Any) -> Frame | str:
     except _MISTAKES:
         raise
     except Exception as error:  # noqa: BLE001  whatever an environment raises ends its own episode and no other
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return _told(error)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def expert_action(env: SlotEnv, slot: int) -> str:
     """Return what the environment's expert would do in a slot.
 
     Raises:
-        BadOptionError: If the environment has no expert, or is not in this process.
+        BadOptionError: If the environment has no expert.
     """
+    if isinstance(env, WorkerSlots):
+        return env.expert_action(slot)
     base = env.envs[slot].unwrapped if isinstance(env, LocalSlots) else env
     if not isinstance(base, TextEnv):
         raise BadOptionError(
-            f"expected environments with an expert in this process (TextEnv), got {type(base).__name__}."
+            f"expected environments with an expert (TextEnv), in this process or in workers, got {type(base).__name__}."
         )
     return base.expert_action()
 

@@ -1,5 +1,6 @@
 """The usual stack of wrappers between text environments and a language model."""
 
+import functools
 import importlib
 import inspect
 import os
@@ -7,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 import gymnasium as gym
-from gymnasium.envs.registration import load_env_creator
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
 
 from agent_gym import TextVectorEnv
 from agent_gym.errors import BadOptionError, did_you_mean
+from agent_gym.vector import registered
 from wrappers.parse_action import ActionFormat, ParseAction
 from wrappers.record_episodes import RecordEpisodes
 from wrappers.remember_history import RememberHistory
@@ -94,6 +96,8 @@ def make_llm_vec(
     scale: float = 1.0,
     record: str | os.PathLike[str] | None = None,
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    workers: int = 0,
+    worker_timeout_s: float = 600.0,
     **env_kwargs: Any,
 ) -> TextVectorEnv:
     """Make `num_envs` environments of a registered id, each in the stack of `wrap_for_llm`.
@@ -126,10 +130,13 @@ def make_llm_vec(
         scale: Factor on rewards.
         record: File that episodes are appended to; see `RecordEpisodes`.
         autoreset_mode: For use as a VectorEnv; slots are never reset on their own.
+        workers: Processes that the environments are in; 0 keeps them in this one. See `agent_gym.workers`.
+        worker_timeout_s: Seconds after which a worker that gives no answer is taken for one that hangs.
         **env_kwargs: For `gymnasium.make`: the environment's own settings, such as `split`, and `max_episode_steps`.
 
     Raises:
         BadOptionError: If a setting has an unknown name or value, or the environment is not one of text.
+        WorkerError: If worker processes can't make their environments.
         gymnasium.error.NameNotFound: If no such environment is registered.
     """
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
@@ -148,10 +155,14 @@ def make_llm_vec(
         settings["scale"] = scale
     env_kwargs.setdefault("disable_env_checker", True)  # it would run in each of thousands of environments
 
-    def make_one() -> gym.Env[str, str]:
-        return wrap_for_llm(gym.make(env_id, **env_kwargs), **settings)
+    make_one = functools.partial(_make_one, registered(env_id), env_kwargs, settings)
+    return TextVectorEnv(
+        [make_one] * num_envs, autoreset_mode=autoreset_mode, workers=workers, worker_timeout_s=worker_timeout_s
+    )
 
-    return TextVectorEnv([make_one] * num_envs, autoreset_mode=autoreset_mode)
+
+def _make_one(env_id: str | EnvSpec, env_kwargs: dict[str, Any], settings: LlmSettings) -> gym.Env[str, str]:
+    return wrap_for_llm(gym.make(env_id, **env_kwargs), **settings)
 
 
 def check_text_spaces(env: gym.Env[Any, Any]) -> None:

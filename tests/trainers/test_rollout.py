@@ -1,14 +1,19 @@
+import functools
+
 import gymnasium as gym
 import pytest
 
 from agent_gym import LocalSlots
 from agent_gym.errors import BadOptionError, UnknownTaskError
+from agent_gym.workers import WorkerSlots
 from examples import locked_corridor
+from tests.odd_env import OddEnv
 from tests.trainers.corridor import corridor
 from trainers.policies.base import Sampling
 from trainers.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
 from trainers.rollout import expert_action, play, stream
 from trainers.types import Completion
+from wrappers import wrap_for_llm
 
 BARE = "{command}"
 TASKS = ["train/3-1-2-3", "train/4-2-1-4", "train/3-3-1-2"]
@@ -16,6 +21,10 @@ TASKS = ["train/3-1-2-3", "train/4-2-1-4", "train/3-3-1-2"]
 
 def play_tasks(policy, env, tasks=TASKS, *, group_size=2, context="conversation", **options):
     return play(policy, env, tasks, group_size=group_size, context=context, sampling=Sampling(), seed=5, **options)
+
+
+def make_corridor(context):
+    return corridor(1, context=context).envs[0]
 
 
 class Asked(RandomPolicy):
@@ -170,6 +179,23 @@ def test_an_error_at_the_start_is_an_episode_without_turns():
     [group], stats = play_tasks(ExpertPolicy(form=BARE), corridor(inner=Closed), TASKS[:1])
     assert [(episode.status, episode.turns) for episode in group.episodes] == [("failed", ())] * 2
     assert stats.turns == 0
+
+
+def test_in_worker_processes_the_same_is_played_and_a_lost_episode_is_a_failed_one():
+    for context in ("conversation", "step"):
+        here = play_tasks(RandomPolicy(form=BARE), corridor(context=context), context=context)[0]
+        make = functools.partial(make_corridor, context)
+        there = WorkerSlots([make] * 4, workers=2)
+        assert play_tasks(RandomPolicy(form=BARE), there, context=context)[0] == here
+        assert play_tasks(ExpertPolicy(form=BARE), there, context=context)[0][0].episodes[0].success
+        there.close()
+    slots = WorkerSlots([lambda: wrap_for_llm(OddEnv(), action_format="bare")] * 3, workers=1)
+    policy = ReplayPolicy({"train/0": ["add", "end"], "train/1": ["add", "die"]})
+    groups, _ = play_tasks(policy, slots, ["train/0", "train/1"], group_size=1)
+    slots.close()
+    assert [[episode.status for episode in group.episodes] for group in groups] == [["finished"], ["failed"]]
+    assert groups[1].episodes[0].error.startswith("WorkerError: the episode in slot ")
+    assert [turn.answer for turn in groups[1].episodes[0].turns] == ["add"]
 
 
 def test_limits_cut_an_episode_off():
