@@ -8,12 +8,14 @@ import gymnasium as gym
 
 ALFWORLD = "AgentGym/ALFWorld-v0"
 BUSY_WORK = "AgentGym/BusyWork-v0"
+CONVERSATIONAL_QA = "AgentGym/ConversationalQA-v0"
 DYNAMICAL_LINEAR_BANDIT = "AgentGym/DynamicalLinearBandit-v0"
 FROZEN_LAKE = "AgentGym/FrozenLake-v0"
 GAME_2048 = "AgentGym/Game2048-v0"
 KEY_DOOR = "AgentGym/KeyDoor-v0"
 MACRO_COPY = "AgentGym/MacroCopy-v0"
 ROOMS = "AgentGym/Rooms-v0"
+SEARCH_QA = "AgentGym/SearchQA-v0"
 TWENTY_QUESTIONS = "AgentGym/TwentyQuestions-v0"
 SOKOBAN = "AgentGym/Sokoban-v0"
 WEBSHOP = "AgentGym/WebShop-v0"
@@ -28,6 +30,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.busy_work:BusyWorkEnv",
         "vector_entry_point": "agent_gym.envs.busy_work:busy_work_vector_env",
         "max_episode_steps": 12,
+    },
+    CONVERSATIONAL_QA: {
+        "entry_point": "agent_gym.envs.search_qa.conversational:make_conversational_qa",
+        "vector_entry_point": "agent_gym.envs.search_qa.conversational:conversational_qa_vector_env",
+        "max_episode_steps": 1000,  # the entry point sets a limit, which a setting changes
     },
     DYNAMICAL_LINEAR_BANDIT: {
         "entry_point": "agent_gym.envs.dynamical_bandit:make_bandit",
@@ -58,6 +65,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.rooms:make_rooms",
         "vector_entry_point": "agent_gym.envs.rooms:rooms_vector_env",
         "max_episode_steps": 100_000,  # the entry point sets the regime's limit
+    },
+    SEARCH_QA: {
+        "entry_point": "agent_gym.envs.search_qa.search_qa:make_search_qa",
+        "vector_entry_point": "agent_gym.envs.search_qa.search_qa:search_qa_vector_env",
+        "max_episode_steps": 1000,  # the entry point sets a limit, which a setting changes
     },
     TWENTY_QUESTIONS: {
         "entry_point": "agent_gym.envs.twenty_questions:make_twenty_questions",

@@ -24,11 +24,19 @@ def published_shop() -> Path | None:
     return directory if (directory / "items_shuffle_1000.json").is_file() else None
 
 
+def published_questions() -> Path | None:
+    """Where a file of HotpotQA's with documents lies: SEARCH_QA_DATA, else below shared/data beside the checkout."""
+    named = os.environ.get("SEARCH_QA_DATA")
+    shared = ROOT.parent / "shared" / "data" / "hotpotqa" / "hotpot_dev_distractor_v1.first100.json"
+    path = Path(named) if named else shared
+    return path if path.exists() else None
+
+
 # A busy machine is slow now and then; how long an example takes is no property of the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-PUBLISHED_GAMES, PUBLISHED_SHOP = published_games(), published_shop()
+PUBLISHED_GAMES, PUBLISHED_SHOP, PUBLISHED_QUESTIONS = published_games(), published_shop(), published_questions()
 """Looked up before any test runs, since none of them sees the variables."""
 
 
@@ -41,6 +49,8 @@ def no_ambient_games() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("ALFWORLD_DATA", raising=False)
         patch.delenv("WEBSHOP_DATA", raising=False)
+        patch.delenv("SEARCH_QA_DATA", raising=False)
+        patch.delenv("CONVERSATIONAL_QA_DATA", raising=False)
         yield
 
 
@@ -75,3 +85,11 @@ def webshop_data() -> Path:
     if PUBLISHED_SHOP is None:
         pytest.skip("needs WebShop's published files: set WEBSHOP_DATA to the directory with items_shuffle_1000.json")
     return PUBLISHED_SHOP
+
+
+@pytest.fixture(scope="session")
+def hotpotqa_data() -> Path:
+    """A file of HotpotQA's questions with their documents; without it the test is skipped."""
+    if PUBLISHED_QUESTIONS is None:
+        pytest.skip("needs HotpotQA's questions: set SEARCH_QA_DATA to hotpot_dev_distractor_v1.json or a part of it")
+    return PUBLISHED_QUESTIONS
