@@ -10,6 +10,7 @@ import agent_gym  # noqa: F401  registers the ids
 from agent_gym import keys
 from agent_gym.errors import MissingExtraError
 from agent_gym.registration import IDS
+from agent_gym.suite import ENVIRONMENTS
 from agent_gym.testing import check_text_env
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,6 +34,7 @@ def test_all_ids_are_registered_and_versioned():
         env_id for env_id in gym.registry if env_id.startswith("AgentGym/") and "LockedCorridor" not in env_id
     )
     assert registered == sorted(IDS)
+    assert list(ENVIRONMENTS) == list(IDS), "agent_gym/suite.py describes every id, in the order of their names"
     assert all(gym.spec(env_id).version is not None for env_id in IDS)
     assert all(gym.spec(env_id).max_episode_steps is not None for env_id in IDS)
 

@@ -174,6 +174,8 @@ class RolloutConfig:
 
     groups: int = 16
     """Tasks per iteration."""
+    tasks: int | None = None
+    """Different tasks that are trained on, evenly spaced over the split's list; by default all of them."""
     group_size: int = 8
     """Episodes per task, all from the same start."""
     temperature: float = 1.0
@@ -316,7 +318,11 @@ class TrainConfig:
         ):
             if not least <= value < float("inf"):
                 raise BadOptionError(f"{name} must be {least} or more, got {value}.")
-        for name, number in (("output.save_steps", self.output.save_steps), ("processes", self.processes)):
+        for name, number in (
+            ("output.save_steps", self.output.save_steps),
+            ("processes", self.processes),
+            ("rollout.tasks", self.rollout.tasks),
+        ):
             if number is not None and number < 1:
                 raise BadOptionError(f"{name} must be 1 or more, got {number}.")
         if not self.rollout.temperature > 0:

@@ -57,9 +57,7 @@ class Optimiser:
         rate, decay = settings.learning_rate, settings.weight_decay
         self._parts: list[torch.optim.Optimizer] = []
         if inner:
-            self._parts.append(
-                Muon(inner.values(), lr=rate, weight_decay=decay)
-            )
+            self._parts.append(Muon(inner.values(), lr=rate, weight_decay=decay))
         if outer and settings.optimiser == "sgd":
             self._parts.append(torch.optim.SGD(outer.values(), lr=rate, weight_decay=decay))
         elif outer:

@@ -115,7 +115,10 @@ def choose_tasks(config: TrainConfig, env: Any) -> tuple[SlotEnv, TaskOrder, lis
         raise BadOptionError("env.split must name the split to train on: this environment does not tell one.")
     if split == config.evaluation.split:
         raise BadOptionError(f"evaluation.split must differ from the split that is trained on, got {split!r} for both.")
+    tasks = slots.tasks(split)
+    if config.rollout.tasks is not None:
+        tasks = spread(tasks, config.rollout.tasks, agents)
     validation: list[str] = []
     if config.evaluation.split:
         validation = spread(slots.tasks(config.evaluation.split), config.evaluation.tasks, agents)
-    return slots, TaskOrder(slots.tasks(split), config.seed, agents), validation
+    return slots, TaskOrder(tasks, config.seed, agents), validation

@@ -1,7 +1,8 @@
 import pytest
 
 from agent_gym.errors import BadOptionError
-from trainers.tasks import TaskOrder, spread
+from tests.trainers.corridor import corridor, small_config
+from trainers.tasks import TaskOrder, choose_tasks, spread
 
 
 def test_each_pass_has_every_task_once():
@@ -29,6 +30,14 @@ def test_spread():
     assert spread(list("abcdefghij"), 4) == ["a", "c", "f", "h"]  # places 0, 2.5, 5, 7.5
     assert spread(["a", "b"], 5) == ["a", "b"]
     assert spread(["a", "b"], None) == ["a", "b"]
+
+
+def test_a_run_may_train_on_a_few_tasks_of_a_split(tmp_path):
+    env = corridor()
+    names = env.tasks("train")
+    chosen = choose_tasks(small_config(tmp_path, rollout={"tasks": 2}), env)[1].tasks
+    assert list(chosen) == [names[0], names[len(names) // 2]]
+    assert list(choose_tasks(small_config(tmp_path), env)[1].tasks) == list(names)
 
 
 def test_tasks_that_belong_together_stay_so_in_every_order():
