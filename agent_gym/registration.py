@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 ALFWORLD = "AgentGym/ALFWorld-v0"
+BABYAI = "AgentGym/BabyAI-v0"
 BUSY_WORK = "AgentGym/BusyWork-v0"
 CONVERSATIONAL_QA = "AgentGym/ConversationalQA-v0"
 DYNAMICAL_LINEAR_BANDIT = "AgentGym/DynamicalLinearBandit-v0"
@@ -25,6 +26,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.alfworld.env:AlfworldEnv",
         "vector_entry_point": "agent_gym.envs.alfworld.env:alfworld_vector_env",
         "max_episode_steps": 50,
+    },
+    BABYAI: {
+        "entry_point": "agent_gym.envs.babyai.env:make_babyai",
+        "vector_entry_point": "agent_gym.envs.babyai.env:babyai_vector_env",
+        "max_episode_steps": 1_000_000,  # the entry point sets the level's limit
     },
     BUSY_WORK: {
         "entry_point": "agent_gym.envs.busy_work:BusyWorkEnv",

@@ -68,6 +68,15 @@ ENVIRONMENTS: Mapping[str, About] = {
         splits=_GENERATED,
         published=("train", "valid_train", "valid_seen", "valid_unseen"),
     ),
+    ids.BABYAI: About(
+        title="BabyAI",
+        does="missions in a grid of rooms: go to, pick up, open, put next to; minigrid's levels in words",
+        page="worlds.md#babyai",
+        reward="1 when the mission is fulfilled",
+        horizon="64 steps",
+        state_key="a hash of where everything is and of what the mission remembers; exact",
+        extra="babyai",
+    ),
     ids.BUSY_WORK: About(
         title="BusyWork",
         does="write a report; polishing it pleases a judge of single steps and leads nowhere",

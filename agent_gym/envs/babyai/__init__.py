@@ -1,0 +1,1 @@
+"""`AgentGym/BabyAI-v0`: BabyAI's levels from the package minigrid, in words."""
