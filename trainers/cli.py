@@ -211,6 +211,7 @@ Verb = (
     | Annotated[_Elsewhere, tyro.conf.subcommand("eval", description="Evaluate a model on every task of a split.")]
     | Annotated[_Elsewhere, tyro.conf.subcommand("sft", description="Let a model imitate the environment's expert.")]
     | Annotated[_Elsewhere, tyro.conf.subcommand("bench", description="Compare methods over arenas and seeds.")]
+    | Annotated[_Elsewhere, tyro.conf.subcommand("plan", description="Say what training would need of GPUs.")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Export, tyro.conf.subcommand("export")]
 )
@@ -228,7 +229,7 @@ class _WithEnvs:
         return int(self.verb.run(console, make_envs))
 
 
-TRAINER_VERBS = ("train", "eval", "sft", "bench")
+TRAINER_VERBS = ("train", "eval", "sft", "bench", "plan")
 """Verbs whose options are the trainer's configuration, which takes Gymnasium and more to load."""
 
 
@@ -237,8 +238,15 @@ def _read_trainer_verb(words: list[str]) -> Runnable:
     from trainers.commands import parse_sft
     from trainers.eval_command import parse_eval
     from trainers.processes import parse_train
+    from trainers.scale.command import parse_plan
 
-    parse: dict[str, Any] = {"train": parse_train, "eval": parse_eval, "sft": parse_sft, "bench": parse_bench}
+    parse: dict[str, Any] = {
+        "train": parse_train,
+        "eval": parse_eval,
+        "sft": parse_sft,
+        "bench": parse_bench,
+        "plan": parse_plan,
+    }
     return _WithEnvs(verb=parse[words[0]](words[1:]))
 
 

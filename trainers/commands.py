@@ -7,24 +7,19 @@ makes them.
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 from rich.console import Console
 
-from agent_gym import keys
 from agent_gym.errors import BadOptionError, DataNotFoundError
-from trainers.config import EnvConfig, ModelConfig, TrainConfig, load_config, to_toml
-from trainers.policies.base import Messages
+from trainers.checks import MakeEnvs, is_here, missing_data, require_fit, require_model, require_output_dir
+from trainers.config import ModelConfig, TrainConfig, load_config, to_toml
 from trainers.run_files import CONFIG, written_whole
 from trainers.settings import SamplerSettings
 from trainers.words import choices_help, name_env, refuse_stray, take_choices, take_file, value_of
-
-MakeEnvs = Callable[[EnvConfig], Any]
-"""Makes the environments of a configuration, wrapped for a model, as a `TextVectorEnv`."""
 
 INTERRUPTED = 130
 
@@ -52,15 +47,12 @@ class Train:
     def run(self, console: Console, make_envs: MakeEnvs) -> int:
         """Train."""
         from trainers.recipes import load_recipe
+        from trainers.scale.shapes import is_known
 
         config = self.config
         directory = Path(config.output_dir)
-        if self.dry_run and self.recipe is not None and not config.model.path:
-            console.print(to_toml(config), highlight=False, markup=False, soft_wrap=True)
-            console.print(
-                f"No estimate: the recipe {self.recipe} makes its model before it trains. Name one with --model."
-            )
-            return 0
+        if self.dry_run and (not config.model.path or (is_known(config.model.path) and not is_here(config.model.path))):
+            return self._resolve(console, make_envs)
         be_quiet()
         env = make_envs(config.env)
         if self.recipe is not None:
@@ -80,6 +72,27 @@ class Train:
         env.close()
         return INTERRUPTED if trainer.interrupted else 0
 
+    def _resolve(self, console: Console, make_envs: MakeEnvs) -> int:
+        """Show what would be run by a model that is not here, and what is still missing for it."""
+        config = self.config
+
+        def say(line: str) -> None:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        say(to_toml(config))
+        missing = missing_data(config, make_envs)
+        if missing is not None:
+            say(f"Before it can run: {missing}")
+        if not config.model.path:
+            say(f"No estimate: the recipe {self.recipe} makes its model before it trains. Name one with --model.")
+            return 0
+        from trainers.recipes import load_recipe
+        from trainers.scale.command import show_plan_of
+
+        say(f"No weights of {config.model.path} are here, so nothing was played. By its shape alone:")
+        show_plan_of(config, load_recipe(self.recipe) if self.recipe else None, console)
+        return 0
+
     def check(self, make_envs: MakeEnvs) -> None:
         """Say what is wrong with the request before processes are started for it, or a recipe makes a model.
 
@@ -94,11 +107,9 @@ class Train:
             raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
         config.require_complete()
         require_model(config.model.path)
-        env = make_envs(replace(config.env, num_envs=1))
-        from trainers.tasks import choose_tasks
-
-        choose_tasks(config, env)
-        env.close()
+        missing = missing_data(config, make_envs)
+        if missing is not None and not self.dry_run:
+            raise missing
         if not self.dry_run:  # last: a word that is misspelt matters more than where its run would go
             require_output_dir(Path(config.output_dir), fresh=self.resume is None)
 
@@ -165,8 +176,19 @@ class Sft:
 # What the verbs share -------------------------------------------------------------------------------------------------
 
 
-def parse_train(words: list[str]) -> Train:
-    """Read the words after `train`, in any order; a file, a recipe or a run to resume is what the others change.
+class Start(NamedTuple):
+    """What a file, a recipe, a run and a method come to, and the words that are left, which change it."""
+
+    words: list[str]
+    config: TrainConfig
+    file: str | None
+    recipe: str | None
+    method: str | None
+    resume: str | None
+
+
+def read_start(words: list[str]) -> Start:
+    """Read what a configuration starts from, wherever it stands: a file, a recipe, a run to resume, a method, choices.
 
     Raises:
         BadOptionError: If they do not fit together.
@@ -193,16 +215,27 @@ def parse_train(words: list[str]) -> Train:
     if method is not None:
         base = apply_method(method, base)
     words, base = take_choices(words, base)
+    return Start(words, base, file, recipe, method, resume)
+
+
+def parse_train(words: list[str]) -> Train:
+    """Read the words after `train`, in any order; a file, a recipe or a run to resume is what the others change.
+
+    Raises:
+        BadOptionError: If they do not fit together.
+        DataNotFoundError: If there is no run to resume.
+    """
+    start = read_start(words)
     verb = tyro.cli(
         Train,
         prog="agent-gym train",
         description=f"{inspect.getdoc(Train)}\n\n{choices_help()}",
-        args=words,
-        default=Train(recipe=recipe, method=method, resume=resume, config=base),
+        args=start.words,
+        default=Train(recipe=start.recipe, method=start.method, resume=start.resume, config=start.config),
         config=(tyro.conf.AvoidSubcommands,),
     )
     refuse_stray(verb.file, "train")
-    return replace(verb, file=file)
+    return replace(verb, file=start.file)
 
 
 def parse_sft(words: list[str]) -> Sft:
@@ -227,94 +260,6 @@ def _prepare(recipe: Any, config: TrainConfig, env: Any, directory: Path, consol
     if ranks.is_main:
         ranks.wait()
     return ready
-
-
-def require_model(path: str) -> None:
-    """Refuse a directory that holds no model, and a path that can't be meant as the id of one on the hub.
-
-    Raises:
-        BadOptionError: If there is no such directory.
-        ModelError: If it lacks weights, tokenizer or configuration.
-    """
-    place = Path(path)
-    if not path:
-        return
-    if place.is_dir():
-        from trainers.policies.load import check_directory
-        from trainers.policies.tabular import is_tabular
-
-        checkpoints = place / "checkpoints"
-        if checkpoints.is_dir() and not (place / "config.json").exists():
-            raise BadOptionError(
-                f"--model names {path!r}, which is a run: name one of its checkpoints.{_models_near(checkpoints / '-')}"
-            )
-        if not is_tabular(path):
-            check_directory(path)
-        return
-    here = place.is_absolute() or path.startswith((".", "~")) or len(place.parts) > 2 or place.exists()
-    if here or (len(place.parts) == 2 and place.parent.is_dir()):
-        raise BadOptionError(
-            f"--model names {path!r}, "
-            + ("which is no directory." if place.exists() else "and there is no such directory.")
-            + _models_near(place)
-        )
-
-
-def _models_near(place: Path) -> str:
-    """Name the models in the directory where one was looked for."""
-    if not place.parent.is_dir():
-        return ""
-    models = sorted(str(one) for one in place.parent.iterdir() if (one / "config.json").is_file())
-    return f" There is {', '.join(models[-3:])}." if models else ""
-
-
-def require_output_dir(directory: Path, *, fresh: bool) -> None:
-    """Refuse a place that can't be written to, and, for a `fresh` run, one that holds a run already.
-
-    Raises:
-        BadOptionError: If it is so; nothing has been written then.
-    """
-    existing = next((one for one in (directory, *directory.parents) if one.exists()), Path())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        what = "is a file" if existing.is_file() else "can't be written to"
-        raise BadOptionError(
-            f"--output-dir must be a directory to write into, got {str(directory)!r}: {existing} {what}."
-        )
-    if fresh and (directory / CONFIG).exists():
-        raise BadOptionError(
-            f"{str(directory)!r} holds a run already: go on with it (--resume {directory}), or name another "
-            "--output-dir."
-        )
-
-
-def require_fit(policy: Any, env: Any, split: str) -> None:
-    """Refuse a prompt that fills the model's context: every episode would end before its first turn.
-
-    Raises:
-        BadOptionError: With the number of tokens of one prompt.
-    """
-    from trainers.tasks import slots_of
-
-    tasks = slots_of(env).tasks(split)
-    task, length = tasks[0], len(policy.codec.start(first_prompt(env, tasks)))
-    if length >= policy.context_limit:
-        raise BadOptionError(
-            f"the first prompt of {task} has {length:,} tokens, the model's context holds {policy.context_limit:,}: "
-            "take a model with a longer one, or other instructions (--env.settings instructions=TEXT)."
-        )
-
-
-def first_prompt(env: Any, tasks: Sequence[str]) -> Messages:
-    """Return what a model is shown at the start of the first task; of a game, as the agent that begins."""
-    from trainers.tasks import agents_of, slots_of
-
-    slots: Any = slots_of(env)
-    places = list(range(agents_of(slots)))
-    frames = slots.start(places, list(tasks[: len(places)]), [0] * len(places))
-    if hasattr(slots, "leave"):
-        slots.leave(places)
-    messages: Messages = next(frame.info[keys.MESSAGES] for frame in frames if not frame.info.get(keys.WAITING))
-    return messages
 
 
 def load_policy(config: ModelConfig, *, trained: bool, sampler: SamplerSettings | None = None) -> Any:

@@ -12,15 +12,8 @@ import tyro
 from rich.console import Console
 
 from agent_gym.errors import BadOptionError
-from trainers.commands import (
-    MakeEnvs,
-    be_quiet,
-    first_prompt,
-    load_policy,
-    require_fit,
-    require_model,
-    require_output_dir,
-)
+from trainers.checks import MakeEnvs, first_prompt, require_fit, require_model, require_output_dir
+from trainers.commands import be_quiet, load_policy
 from trainers.config import EnvConfig, EnvSettings, ModelConfig, TrainConfig, load_config
 from trainers.policies.base import Messages
 from trainers.run_files import CONFIG, METRICS

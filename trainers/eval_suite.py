@@ -18,7 +18,8 @@ from rich.console import Console
 from agent_gym.errors import AgentGymError, BadOptionError, DataNotFoundError, MissingExtraError
 from agent_gym.multi_agent.games import is_game
 from agent_gym.suite import ENVIRONMENTS, GAMES, about, settings_of
-from trainers.commands import MakeEnvs, be_quiet, first_prompt, require_fit, require_output_dir
+from trainers.checks import MakeEnvs, first_prompt, require_fit, require_output_dir
+from trainers.commands import be_quiet
 from trainers.config import EnvConfig, TrainConfig
 from trainers.eval_play import Part, play_part, played_before
 from trainers.evaluate import versions

@@ -133,7 +133,7 @@ class Learner:
             FloatingPointError: If a gradient is not finite. The weights are then as before that step.
         """
         # With one step, the policy before the update is the one whose log-probabilities the step computes anyway.
-        one_step = self.settings.minibatches * self.settings.epochs == 1
+        one_step = self.settings.takes_one_step
         old = {} if one_step else self._all_logprobs(self._learning, samples)
         known = _Known(old, self._reference_logprobs(samples) if self.loss.kl_weight else {})
 
@@ -196,6 +196,10 @@ class Learner:
         self.step = state.values["step"]
         self.updates = state.values["updates"]
 
+    def forget_gradients(self) -> None:
+        """Let go of the last step's gradients: what samples next can use the memory."""
+        self._optimiser.clear()
+
     def renew_reference(self) -> None:
         """Take the divergence to the weights in hand from now on, as in magnetic mirror descent (arXiv 2206.05825).
 
@@ -221,7 +225,7 @@ class Learner:
         totals = Totals()
         with self._recomputation():
             for minibatch in cut_minibatches(
-                samples, self.ranks, self.settings.epochs, self.settings.minibatches, (self.seed, self.updates)
+                samples, self.ranks, self.settings.epochs, self.settings.steps_for, (self.seed, self.updates)
             ):
                 mine = {"tokens": sum(map(_actions, minibatch)), "divisor": sum(map(count, minibatch))}
                 everyones = self.ranks.sums(mine)

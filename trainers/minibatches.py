@@ -1,7 +1,7 @@
 """How the samples of an update are cut into optimiser steps, whoever holds them."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from trainers.samples import Sample
 
 
 def cut_minibatches(
-    samples: Sequence[Sample], ranks: Ranks, epochs: int, minibatches: int, seed: tuple[int, ...]
+    samples: Sequence[Sample], ranks: Ranks, epochs: int, parts: Callable[[int], int], seed: tuple[int, ...]
 ) -> Iterator[list[Sample]]:
     """This rank's part of each mini-batch; the shuffle is of the whole batch, so ranks do not change it.
 
@@ -18,7 +18,7 @@ def cut_minibatches(
         samples: Of this rank.
         ranks: The processes among which the batch is shared; all of them must ask.
         epochs: Passes over the batch, each shuffled anew.
-        minibatches: Parts of a pass.
+        parts: Says how many parts a pass over so many samples has.
         seed: Of the shuffles.
 
     Raises:
@@ -34,5 +34,5 @@ def cut_minibatches(
     mine = {sample.key: sample for sample in samples}
     for epoch in range(epochs):
         order = np.random.default_rng((*seed, epoch)).permutation(len(keys))
-        for chunk in np.array_split(order, minibatches):
+        for chunk in np.array_split(order, parts(len(keys))):
             yield [mine[keys[number]] for number in chunk if keys[number] in mine]

@@ -33,6 +33,9 @@ class LearnerSettings:
     """Gradients of a larger norm are scaled down to it."""
     minibatches: int = 1
     """Optimiser steps per pass over the samples."""
+    minibatch_size: int | None = None
+    """Samples of an optimiser step, on all ranks together, in the place of `minibatches`: the more is played, the more
+    steps are taken. The last bit is shared out. Needs a constant rate."""
     epochs: int = 1
     """Passes over the samples per update."""
     tokens_per_micro_batch: int = 8192
@@ -56,6 +59,13 @@ class LearnerSettings:
             raise ValueError(f"expected betas from 0 up to but not 1, got {self.betas}")
         for name in ("minibatches", "epochs", "tokens_per_micro_batch"):
             check_range(name, getattr(self, name), 1)
+        if self.minibatch_size is not None:
+            check_range("minibatch_size", self.minibatch_size, 1)
+            if self.schedule != "constant" or self.minibatches != 1:
+                raise ValueError(
+                    "expected a constant schedule and no number of minibatches with minibatch_size, got schedule "
+                    f"{self.schedule} and minibatches {self.minibatches}: how many steps there will be is not known"
+                )
         check_choice("optimiser", self.optimiser, get_args(OptimiserName))
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
@@ -65,6 +75,17 @@ class LearnerSettings:
                 f"expected optimiser adamw with sharding {self.sharding}, got {self.optimiser}: its steps are of whole "
                 "matrices"
             )
+
+    @property
+    def takes_one_step(self) -> bool:
+        """Whether an update is one optimiser step, however many samples there are."""
+        return self.minibatches * self.epochs == 1 and self.minibatch_size is None
+
+    def steps_for(self, samples: float) -> int:
+        """Optimiser steps per pass over so many samples."""
+        if self.minibatch_size is None:
+            return self.minibatches
+        return max(1, round(samples / self.minibatch_size))
 
     def rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimiser step `step`, counted from 0, of a run of `total_steps`.

@@ -242,7 +242,7 @@ class Cloner:
         return samples
 
     def _make_learner(self, minibatches: int) -> Learner:
-        settings = replace(self.config.learner, epochs=1, minibatches=minibatches)
+        settings = replace(self.config.learner, epochs=1, minibatches=minibatches, minibatch_size=None)
         return Learner(
             self.model,
             settings,

@@ -228,6 +228,7 @@ class Trainer:
         taught = self.critic.learn(samples, credited)
         waits = self.state.iteration < self.config.warmup_iterations
         learnt = {"seconds": 0.0} if waits else self.learner.update(self.ranks.share(samples))
+        self.learner.forget_gradients()
         return learnt | taught | {"seconds": learnt["seconds"] + taught["seconds"]}
 
     def _sync(self) -> float:

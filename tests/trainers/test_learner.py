@@ -489,3 +489,18 @@ def test_a_renewed_reference_is_the_model_as_it_is_then():
 def test_only_a_reference_of_its_own_can_be_renewed():
     with pytest.raises(BadOptionError, match="none: give a kl_weight"):
         Learner(small_model(), LearnerSettings(), ON_POLICY).renew_reference()
+
+
+def test_steps_of_so_many_samples():
+    samples = random_samples(groups=3)
+    sized = LearnerSettings(learning_rate=1e-3, minibatch_size=len(samples) // 3)
+    counted = LearnerSettings(learning_rate=1e-3, minibatches=3)
+    learners = [Learner(small_model(), settings) for settings in (sized, counted)]
+    assert len(samples) // (len(samples) // 3) == 3
+    assert learners[0].update(samples).keys() == learners[1].update(samples).keys()
+    assert [learner.step for learner in learners] == [3, 3]
+    for one, other in zip(*(learner.model.parameters() for learner in learners), strict=True):
+        assert torch.equal(one, other)
+    assert sized.steps_for(1) == 1  # however few there are
+    with pytest.raises(ValueError, match="constant schedule"):
+        LearnerSettings(minibatch_size=8, schedule="linear")

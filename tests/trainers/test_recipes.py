@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from agent_gym.errors import BadOptionError
-from trainers.cli import make_envs
+from trainers.cli import main, make_envs
+from trainers.credit import Gigpo
 from trainers.policies.load import load_model
 from trainers.policies.tiny import TinySettings
 from trainers.recipes import RECIPES, alfworld_tiny, load_recipe
@@ -37,3 +38,26 @@ def test_alfworld_tiny_makes_its_model_once(tmp_path, monkeypatch):
     assert not again
     assert alfworld_tiny.prepare(ready, env, tmp_path / "other", again.append) == ready
     env.close()
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if "qwen" in name])
+def test_the_published_experiments(name):
+    config = load_recipe(name).CONFIG
+    assert (config.rollout.groups, config.rollout.group_size, config.iterations) == (16, 8, 150)
+    assert config.credit == Gigpo(gamma=0.95, step_weight=1.0, normalise=name.startswith("alfworld"))
+    assert (config.learner.learning_rate, config.loss.kl_weight) == (1e-6, 0.01)
+    assert (config.reward.scale, config.reward.invalid_penalty) == (10.0, 0.1)
+    assert config.learner.minibatch_size == (256 if name.startswith("alfworld") else 64)
+
+
+def test_a_published_experiment_finds_the_published_games(alfworld_data, capsys, monkeypatch):
+    monkeypatch.setenv("ALFWORLD_DATA", str(alfworld_data))
+    assert main(["train", "--recipe", "alfworld-qwen-1.5b", "--dry-run"]) == 0
+    assert "Before it can run" not in capsys.readouterr().out
+
+
+def test_a_published_experiment_finds_the_published_shop(webshop_data, capsys, monkeypatch):
+    pytest.importorskip("bm25s", reason="needs the extra webshop")
+    monkeypatch.setenv("WEBSHOP_DATA", str(webshop_data))
+    assert main(["train", "--recipe", "webshop-qwen-7b", "--dry-run"]) == 0
+    assert "Before it can run" not in capsys.readouterr().out

@@ -177,7 +177,7 @@ class Critic:
         kept = {} if self._own else self._features_of(samples, lessons)
         losses, clipped, tokens, norms = 0.0, 0.0, 0.0, []
         cut = cut_minibatches(
-            samples, self.ranks, settings.epochs, settings.minibatches, (self.seed, self.updates, _STREAM)
+            samples, self.ranks, settings.epochs, lambda _: settings.minibatches, (self.seed, self.updates, _STREAM)
         )
         for minibatch in cut:
             taught = self.ranks.sums({"taught": float(sum(lessons[one.key].taught_n.sum() for one in minibatch))})[

@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing.connection
 import os
+import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,12 @@ _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 STATE: Final = "trainer_state"
 """How the names of files begin that a trainer keeps beside the weights."""
 _SHARED_MEMORY: Final = Path("/dev/shm")
+_COMPILES: Final = "TORCHDYNAMO_DISABLE"
+_VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+_OF_TORCHRUN: Final = re.compile(
+    r"RANK|WORLD_SIZE|MASTER_(ADDR|PORT)|(LOCAL|GROUP|ROLE)_(RANK|WORLD_SIZE|NAME)|TORCHELASTIC_.*"
+)
+"""Names under which a rank finds its place among its peers."""
 
 
 class VllmEngine:
@@ -63,6 +70,11 @@ class VllmEngine:
         trust_remote_code: bool = False,
     ) -> None:
         self._vllm = load_vllm()
+        if settings.tensor_parallel > 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ModelError(
+                f"sampler.tensor_parallel must be 1 where several ranks have an engine each, got "
+                f"{settings.tensor_parallel}: every rank's engine works on the rank's own GPU."
+            )
         self.on_cpu: bool = self._vllm.platforms.current_platform.is_cpu()
         self.dtype = _DTYPES.get(settings.dtype, torch.float32 if self.on_cpu else torch.bfloat16)
         self.sleeps = settings.sleep and not self.on_cpu
@@ -105,7 +117,7 @@ class VllmEngine:
         """Start it, or start it anew with the weights it began with."""
         arguments = self._vllm.EngineArgs(**self._arguments)
         try:
-            with _uncompiled(self.on_cpu):
+            with engine_environment(own_settings(self.on_cpu)):
                 self.core = self._vllm.LLMEngine.from_engine_args(arguments)
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"vLLM does not start with {self._arguments['model']}: {_one_line(error)}") from error
@@ -162,6 +174,7 @@ class VllmEngine:
     def wake(self) -> None:
         """Take the memory back; what is in it is nothing until `load`."""
         if self.asleep:
+            torch.cuda.empty_cache()  # what the learner has freed is still its own until then
             self.core.wake_up()
             self.asleep = False
 
@@ -214,18 +227,41 @@ def load_vllm() -> Any:
     return vllm
 
 
+def own_settings(on_cpu: bool) -> dict[str, str | None]:
+    """What an engine's processes find in their environment otherwise than this one does; None for a name they miss.
+
+    On a CPU they compile nothing: it takes longer than it will ever save, half a minute. What torchrun tells its ranks
+    is not for them, or each engine would wait for the others as one of their peers. A rank's engine works on the rank's
+    own GPU, which a process sees as its first.
+
+    """
+    settings: dict[str, str | None] = dict.fromkeys(filter(_OF_TORCHRUN.fullmatch, os.environ))
+    if on_cpu:
+        return settings | ({} if _COMPILES in os.environ else {_COMPILES: "1"})
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        index = torch.cuda.current_device()
+        visible = [one.strip() for one in os.environ.get(_VISIBLE, "").split(",") if one.strip()]
+        settings[_VISIBLE] = visible[index] if visible else str(index)
+    return settings
+
+
 @contextmanager
-def _uncompiled(on_cpu: bool) -> Iterator[None]:
-    """Let processes that start now compile nothing: on a CPU it takes longer than it will ever save, half a minute."""
-    name = "TORCHDYNAMO_DISABLE"
-    if not on_cpu or name in os.environ:
-        yield
-        return
-    os.environ[name] = "1"
+def engine_environment(settings: Mapping[str, str | None]) -> Iterator[None]:
+    """Let processes that start now find these settings in their environment."""
+    before = {name: os.environ.get(name) for name in settings}
+    _set(settings)
     try:
         yield
     finally:
-        del os.environ[name]
+        _set(before)
+
+
+def _set(settings: Mapping[str, str | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def view_of(path: str) -> tempfile.TemporaryDirectory[str] | None:

@@ -1,7 +1,7 @@
 """Named recipes: a configuration, and what has to be made before it can run. Only here may an environment be named.
 
-A recipe is a module with `CONFIG`, a `TrainConfig`, and `prepare(config, env, directory, say)`, which returns the
-configuration to run, with a model in it.
+A recipe is a module, or an object in one, with `CONFIG`, a `TrainConfig`, and `prepare(config, env, directory, say)`,
+which returns the configuration to run, with a model in it; and perhaps `WORK`, what its episodes are like for a plan.
 """
 
 import importlib
@@ -16,8 +16,12 @@ RECIPES = {
     "alfworld-tiny": "trainers.recipes.alfworld_tiny",
     "alfworld-long": "trainers.recipes.alfworld_long",
     "webshop-tiny": "trainers.recipes.webshop_tiny",
+    "alfworld-qwen-1.5b": "trainers.recipes.qwen:ALFWORLD_1_5B",
+    "alfworld-qwen-7b": "trainers.recipes.qwen:ALFWORLD_7B",
+    "webshop-qwen-1.5b": "trainers.recipes.qwen:WEBSHOP_1_5B",
+    "webshop-qwen-7b": "trainers.recipes.qwen:WEBSHOP_7B",
 }
-"""Modules by the names that the command line knows them under."""
+"""Where recipes are, by the names that the command line knows them under."""
 
 
 class Recipe(Protocol):
@@ -44,4 +48,6 @@ def load_recipe(name: str) -> Recipe:
     """
     if name not in RECIPES:
         raise BadOptionError(f"recipe must be one of {list(RECIPES)}, got {name!r}.{did_you_mean(name, RECIPES)}")
-    return cast(Recipe, importlib.import_module(RECIPES[name]))
+    module, _, part = RECIPES[name].partition(":")
+    found = importlib.import_module(module)
+    return cast(Recipe, getattr(found, part) if part else found)
