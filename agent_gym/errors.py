@@ -58,6 +58,10 @@ class WorkerError(AgentGymError, RuntimeError):
     """A worker process died or hung, and what it was doing could not be brought back."""
 
 
+class NoExpertError(AgentGymError, NotImplementedError):
+    """There is no expert for what is being played."""
+
+
 class MissingExtraError(AgentGymError, ImportError):
     """An optional dependency is needed; the message holds the pip command that installs it."""
 

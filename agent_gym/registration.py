@@ -13,10 +13,13 @@ CONVERSATIONAL_QA = "AgentGym/ConversationalQA-v0"
 DYNAMICAL_LINEAR_BANDIT = "AgentGym/DynamicalLinearBandit-v0"
 FROZEN_LAKE = "AgentGym/FrozenLake-v0"
 GAME_2048 = "AgentGym/Game2048-v0"
+GEM = "AgentGym/GEM-v0"
 KEY_DOOR = "AgentGym/KeyDoor-v0"
 MACRO_COPY = "AgentGym/MacroCopy-v0"
+REASONING_GYM = "AgentGym/ReasoningGym-v0"
 ROOMS = "AgentGym/Rooms-v0"
 SEARCH_QA = "AgentGym/SearchQA-v0"
+TEXT_ARENA = "AgentGym/TextArena-v0"
 TWENTY_QUESTIONS = "AgentGym/TwentyQuestions-v0"
 SOKOBAN = "AgentGym/Sokoban-v0"
 WEBSHOP = "AgentGym/WebShop-v0"
@@ -57,6 +60,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "vector_entry_point": "agent_gym.envs.game2048.env:game_2048_vector_env",
         "max_episode_steps": 10_000_000,  # the entry point sets a limit that fits the target
     },
+    GEM: {
+        "entry_point": "agent_gym.adapters.gem:make_gem",
+        "vector_entry_point": "agent_gym.adapters.gem:gem_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
+    },
     KEY_DOOR: {
         "entry_point": "agent_gym.envs.key_door:KeyDoorEnv",
         "vector_entry_point": "agent_gym.envs.key_door:key_door_vector_env",
@@ -67,6 +75,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "vector_entry_point": "agent_gym.envs.macro_copy:macro_copy_vector_env",
         "max_episode_steps": 20_000,  # the entry point sets a limit that fits the length
     },
+    REASONING_GYM: {
+        "entry_point": "agent_gym.adapters.reasoning_gym:make_reasoning_gym",
+        "vector_entry_point": "agent_gym.adapters.reasoning_gym:reasoning_gym_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
+    },
     ROOMS: {
         "entry_point": "agent_gym.envs.rooms:make_rooms",
         "vector_entry_point": "agent_gym.envs.rooms:rooms_vector_env",
@@ -76,6 +89,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.search_qa.search_qa:make_search_qa",
         "vector_entry_point": "agent_gym.envs.search_qa.search_qa:search_qa_vector_env",
         "max_episode_steps": 1000,  # the entry point sets a limit, which a setting changes
+    },
+    TEXT_ARENA: {
+        "entry_point": "agent_gym.adapters.textarena:make_text_arena",
+        "vector_entry_point": "agent_gym.adapters.textarena:text_arena_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
     },
     TWENTY_QUESTIONS: {
         "entry_point": "agent_gym.envs.twenty_questions:make_twenty_questions",

@@ -101,6 +101,15 @@ ENVIRONMENTS: Mapping[str, About] = {
         horizon="100 steps",
         state_key="the task and the cell; equal keys promise equal distributions of futures, since ice is slippery",
     ),
+    ids.GEM: About(
+        title="GEM",
+        does="any environment of GEM, by its name",
+        page="adapters.md",
+        reward="the library's own, at every step",
+        horizon="200 steps",
+        state_key="a digest of all that the game holds, turns and its random state included; exact",
+        extra="gem",
+    ),
     ids.GAME_2048: About(
         title="2048",
         does="slide tiles and join equal ones up to a target; new ones come by chance",
@@ -125,6 +134,15 @@ ENVIRONMENTS: Mapping[str, About] = {
         horizon="128 steps",
         state_key="the task, how much is written and how much of it is right; exact",
     ),
+    ids.REASONING_GYM: About(
+        title="reasoning-gym",
+        does="any dataset of reasoning-gym, by its name",
+        page="adapters.md",
+        reward="0 to 1, the score of the answer",
+        horizon="4 steps",
+        state_key="the task, and whether it is answered; exact",
+        extra="reasoning-gym",
+    ),
     ids.ROOMS: About(
         title="Rooms",
         does="find the way through rooms whose doors lead who knows where",
@@ -141,6 +159,15 @@ ENVIRONMENTS: Mapping[str, About] = {
         horizon="100 steps",
         state_key="the task, the player's square, the set of squares with boxes; exact",
         more_splits="with files those of their folders, or `all`",
+    ),
+    ids.TEXT_ARENA: About(
+        title="TextArena",
+        does="any single-player game of TextArena, by its name",
+        page="adapters.md",
+        reward="the library's own, at the end of the game",
+        horizon="200 steps",
+        state_key="a digest of all that the game holds, turns and its random state included; exact",
+        extra="textarena",
     ),
     ids.TWENTY_QUESTIONS: About(
         title="Twenty questions",

@@ -1,0 +1,242 @@
+"""`AgentGym/TextArena-v0`: any single-player game of TextArena as a `TextEnv`.
+
+The library: https://github.com/LeonGuertler/TextArena; tested with textarena 0.7.4. What is promised and what is not:
+docs/adapters.md.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import gymnasium as gym
+
+from agent_gym.adapters.canonical import canonical_text
+from agent_gym.adapters.foreign import MISTAKES, ForeignEnv, Move, cut, graded, known_name, library
+from agent_gym.adapters.local_random import LocalRandom
+from agent_gym.adapters.numbers import Bisection
+from agent_gym.core import Expert, with_known_settings
+from agent_gym.errors import BadOptionError, UnsupportedGameError
+from agent_gym.registration import TEXT_ARENA
+from agent_gym.vector import TextVectorEnv
+
+_TOLD: Final = frozenset({"logs", "observations", "step_info", "made_invalid_move", "reason", "env_id", "entry_point"})
+"""Attributes of TextArena's states that keep what was said, not what is."""
+_TURNS: Final = frozenset({"turn", "turn_count"})
+_LONG: Final = 20_000
+"""An attribute made before the game starts, and longer than this in characters, is a word list: it does not change."""
+_NEVER: Final = 10**9
+_FOUR: Final = ("[down]", "[left]", "[right]", "[up]")
+
+_CANDIDATES: Final[dict[str, Callable[[Any], list[str]]]] = {
+    "BanditEnv": lambda game: [f"[{name}]" for name in game.buttons],
+    "BlackjackEnv": lambda game: ["[Hit]", "[Stand]"],
+    "FifteenPuzzleEnv": lambda game: list(_FOUR),
+    "FrozenLakeEnv": lambda game: list(_FOUR),
+    "Game2048Env": lambda game: list(_FOUR),
+    "GuessTheNumberEnv": lambda game: [f"[{n}]" for n in range(game.min_number, game.max_number + 1)],
+    "LightsOutEnv": lambda game: [f"[{row} {column}]" for row in range(game.size) for column in range(game.size)],
+    "SecretaryEnv": lambda game: ["[accept]", "[continue]"],
+    "SokobanEnv": lambda game: list(_FOUR),
+    "ThreeCardMonteEnv": lambda game: [f"[{cup}]" for cup in range(game.num_cups)],
+    "TowerOfHanoiEnv": lambda game: [f"[{a} {b}]" for a in "ABC" for b in "ABC" if a != b],
+}
+"""For games with few commands: all there are. Which of them are possible is found by trying each on a copy."""
+
+
+class TextArenaEnv(ForeignEnv):
+    """A single-player game of TextArena; see `make_text_arena` for the settings.
+
+    The rules that the game tells its player are the instructions, which can differ from task to task; the first
+    observation is what it says beside them. The reward comes at the end of the game, as TextArena gives it; a game is
+    solved with a reward of 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        game: str,
+        split: str = "train",
+        tasks: int = 1000,
+        invalid: str = "refuse",
+        key_turns: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        """Take the settings; the game is made when the first episode starts."""
+        super().__init__(game=game, split=split, tasks=tasks, invalid=invalid, render_mode=render_mode)
+        if not isinstance(key_turns, bool):
+            raise BadOptionError(f"key_turns must be True or False, got {key_turns!r}.")
+        self._leave_out = _TOLD if key_turns else _TOLD | _TURNS
+        self._env: Any = None
+        self._rules = ""
+        self._trial = LocalRandom(0)
+
+    @property
+    def instructions(self) -> str:
+        """The rules of the task being played, as TextArena words them; before the first, how a move is given."""
+        return self._rules or f"You play {self.game}. Give each move in square brackets, as the rules of the game say."
+
+    def make_expert(self) -> Expert:
+        """Return a fresh expert: there is one for guessing numbers.
+
+        Raises:
+            NoExpertError: For any other game.
+        """
+        if not self.game.startswith("GuessTheNumber-v0"):
+            return super().make_expert()
+        game = self._base()
+        return Bisection(game.min_number, game.max_number, "[{}]")
+
+    def _base(self) -> Any:
+        """Return TextArena's game without the wrappers around it, making it the first time."""
+        if self._env is None:
+            self._env = _make(self.game)
+            game = _unwrapped(self._env)
+            long = {name for name, value in vars(game).items() if len(canonical_text(value)) > _LONG}
+            self._leave_out = self._leave_out | frozenset(long)
+        return _unwrapped(self._env)
+
+    def _open(self, seed: int) -> Move:
+        game = self._base()
+        _reset(self._env, self.game, seed)
+        if self.invalid == "refuse":
+            game.state.error_allowance = _NEVER
+        messages = _messages(game)
+        self._rules = "\n".join(text for text, kind in messages if kind == "PROMPT").strip()
+        begins = "\n".join(text for text, kind in messages if kind != "PROMPT").strip()
+        return Move(begins or "The game begins.")
+
+    def _play(self, command: str) -> Move:
+        return _step(self._env, command, refuse=self.invalid == "refuse")
+
+    def _content(self) -> tuple[Any, frozenset[str]]:
+        return self._base(), self._leave_out
+
+    def _suggest(self) -> tuple[str, ...]:
+        game = self._base()
+        candidates = _CANDIDATES.get(type(game).__name__)
+        if candidates is None:
+            return tuple(re.findall(r"\[[^][\n]+\]", self._rules)[:8]) or ("[…]",)
+        return tuple(command for command in candidates(game) if self._possible(command)) or ("[…]",)
+
+    def _forms(self) -> tuple[str, ...]:
+        return () if type(self._base()).__name__ in _CANDIDATES else ("[<your move>]",)
+
+    def _possible(self, command: str) -> bool:
+        with self._trial:
+            try:
+                return _step(copy.deepcopy(self._env), command, refuse=True).valid
+            except MISTAKES:
+                return False
+
+
+def _step(env: Any, command: str, *, refuse: bool) -> Move:
+    state = _unwrapped(env).state
+    errors = state.error_count
+    ended, _ = env.step(command)
+    text = "\n".join(text for text, _ in _messages(_unwrapped(env)))
+    told = state.game_info[0]
+    valid = state.error_count <= errors and not told["invalid_move"]
+    if not ended:
+        if not valid and refuse:
+            state.error_count = errors
+        return Move(text, valid=valid)
+    reward = float((state.rewards or {}).get(0, 0.0))
+    text = "\n".join(part for part in (text, str(told.get("reason") or "")) if part)
+    return Move(text, reward, True, valid, reward >= 1.0, graded(reward, success=reward >= 1.0))
+
+
+def _messages(game: Any) -> list[tuple[str, str]]:
+    """Take what the game has said since the last call: (text, kind), without what the player said."""
+    _, observation = game.get_observation()
+    kinds = [(str(text).strip(), kind.name) for _, text, kind in observation]
+    return [(text, kind) for text, kind in kinds if kind != "PLAYER_ACTION" and text]
+
+
+def _unwrapped(env: Any) -> Any:
+    while "env" in vars(env):
+        env = env.env
+    return env
+
+
+def _make(game: str) -> Any:
+    text_arena = library("textarena", "textarena", "textarena")
+    registry = library("textarena.envs.registration", "textarena", "textarena").ENV_REGISTRY
+    known_name("TextArena game", game, sorted(registry))
+    try:
+        return text_arena.make(game)
+    except MISTAKES as error:
+        raise UnsupportedGameError(f"TextArena can't make {game!r} here: {_reason(error)}") from error
+
+
+def _reset(env: Any, game: str, seed: int) -> None:
+    """Start a game for one player.
+
+    Raises:
+        UnsupportedGameError: If the game is one for several, or fails to start.
+    """
+    try:
+        env.reset(num_players=1, seed=seed)
+    except MISTAKES as error:
+        if "player" in str(error).lower():
+            raise _several(game) from error
+        raise UnsupportedGameError(f"TextArena can't start {game!r} here: {_reason(error)}") from error
+    if type(_unwrapped(env).state).__name__ != "SinglePlayerState":
+        raise _several(game)
+
+
+def _several(game: str) -> UnsupportedGameError:
+    return UnsupportedGameError(
+        f"{game!r} is a game for several players: expected a single-player game, such as 'GuessTheNumber-v0'. This "
+        "package has games for several agents of its own: docs/multi-agent.md."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, LookupError) and "nltk" in str(error):
+        return (
+            "it needs word lists of NLTK, which are downloaded by "
+            "`python -m nltk.downloader words averaged_perceptron_tagger_eng`."
+        )
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+@with_known_settings
+def make_text_arena(
+    *,
+    game: str = "GuessTheNumber-v0",
+    split: str = "train",
+    tasks: int = 1000,
+    steps: int = 200,
+    invalid: str = "refuse",
+    key_turns: bool = True,
+    render_mode: str | None = None,
+) -> gym.Env[str, str]:
+    """Make the environment with its limit on steps; the entry point of `AgentGym/TextArena-v0`.
+
+    Args:
+        game: TextArena's id of a single-player game, such as `"Wordle-v0"`.
+        split: `train`, `valid` or `test`; each task is a seed that no other split has.
+        tasks: Tasks per split.
+        steps: Limit on steps, refused commands included.
+        invalid: `"refuse"`: an invalid move costs a step and changes nothing. `"library"`: TextArena's own rule, by
+            which the second one in a row loses.
+        key_turns: Whether the state key counts the turns. Without them states of different turns are one, which is
+            what step-level credit wants; the promise of the key then holds up to the turns that are left.
+        render_mode: `"ansi"` or `None`.
+
+    Raises:
+        BadOptionError: If a setting is not known or out of range. That there is no such game, or that it is one for
+            several players, is said when the first episode starts.
+    """
+    env = TextArenaEnv(
+        game=game, split=split, tasks=tasks, invalid=invalid, key_turns=key_turns, render_mode=render_mode
+    )
+    return cut(env, steps)
+
+
+def text_arena_vector_env(num_envs: int, **kwargs: Any) -> TextVectorEnv:
+    """Create `num_envs` environments in this process; the vector entry point of `AgentGym/TextArena-v0`."""
+    return TextVectorEnv.of(TEXT_ARENA, num_envs, **kwargs)
