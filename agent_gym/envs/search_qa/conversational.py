@@ -120,9 +120,10 @@ def make_conversational_qa(
     """Make the environment with its limit on turns; the entry point of `AgentGym/ConversationalQA-v0`.
 
     Args:
-        split: As in `make_search_qa`.
-        data: As there; the questions that have a history are played. `None` means the environment variable
-            `CONVERSATIONAL_QA_DATA`.
+        split: Where `reset` draws tasks from: `generated_train`, `generated_valid` or `generated_test`; with files also
+            those of `train`, `valid` and `test` that they have.
+        data: A file or directory with documents, and questions with a history (see `files`); `None` means the
+            environment variable `CONVERSATIONAL_QA_DATA`.
         documents: Size of the generated collection.
         corpus_seed: Which generated collection.
         hops: How many documents a generated question needs, 1 to 4.

@@ -20,6 +20,6 @@ def test_the_example_runs(root):
     pytest.importorskip("bm25s", reason="needs the extra search")
     page = (root / "docs" / "search-qa.md").read_text(encoding="utf-8")
     [example] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    made: dict[str, object] = {}
+    made: dict[str, dict[str, object]] = {}
     exec(compile(example, "docs/search-qa.md", "exec"), made)
     assert "gold_titles" in made["info"]
