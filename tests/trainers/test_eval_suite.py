@@ -92,6 +92,12 @@ def test_a_prompt_that_does_not_fit_costs_one_environment(model, tmp_path):
     assert "tokens, the model's context holds 1,024" in written["left_out"]["AgentGym/Rooms-v0"]
 
 
+def test_a_setting_that_one_of_them_does_not_have_is_refused_before_anything_is_played(model, tmp_path, capsys):
+    assert evaluate("*/[RM][ao]*", model, tmp_path, "--env.settings", "length=4") == 2
+    assert "AgentGym/Rooms-v0 has no setting 'length'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_games_are_played_too(model, tmp_path):
     options = ["--tasks", "2", "--max-new-tokens", "4", "--output-dir", str(tmp_path)]
     assert main(["eval", "--env", "kuhn*", "--model", str(model), *options]) == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from trainers.statistics import difference_interval, rate_interval, wilson_interval
+from trainers.statistics import difference_interval, mean_of_rates_interval, rate_interval, wilson_interval
 
 
 def test_wilson_interval_at_one_half():
@@ -71,3 +71,14 @@ def test_difference_interval_of_agresti_and_min():
 def test_intervals_of_nothing_are_refused(interval):
     with pytest.raises(ValueError, match="at least one"):
         interval([])
+
+
+def test_interval_of_a_mean_of_rates():
+    # z² = 3.8415. 50 of 100: N = 103.8415, p = 51.9207 / N = 0.5, variance 0.25 / N = 0.0024075, and 1.96 of its root
+    # is 0.09617. Of two such rates the variance of the mean is half of that: 0.06800.
+    assert mean_of_rates_interval([(0.5, 100)]) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    assert mean_of_rates_interval([(0.5, 100)] * 2) == pytest.approx((0.43200, 0.56800), abs=1e-5)
+    # 0 of 10: N = 13.8415, p = 1.9207 / N = 0.13877, variance 0.13877 · 0.86123 / N = 0.0086342: half width 0.18212.
+    assert mean_of_rates_interval([(0.0, 10)]) == pytest.approx((0.0, 0.18212), abs=1e-5)
+    with pytest.raises(ValueError, match="nothing to report"):
+        mean_of_rates_interval([])
