@@ -39,7 +39,7 @@ _ECHO = 200
 """Characters of a command that an observation repeats."""
 
 _INSTRUCTIONS = """\
-You answer a question from a collection of documents. A search shows the {results} documents that fit its words best. \
+You answer a question from a collection of documents. A search shows those that fit its words best, at most {results}. \
 What you need may be spread over several documents: one names what to search for next.
 
 Commands:
