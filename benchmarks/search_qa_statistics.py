@@ -3,8 +3,8 @@
     python -m benchmarks.search_qa_statistics             # half a minute
 
 Prints the Markdown tables of docs/search-qa.md. Players play the first 200 tasks of `generated_train` once, with seed 0
-for chance. "By heart" is no player: it says to each question the answer that is most frequent among the split's
-questions that differ in nothing but the name.
+for chance. "By heart" is no player: it says to each question the answer that is most frequent, among all other
+questions of the split, of those of its kind (a town, a year …).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from agent_gym.envs.search_qa.corpus import Question
 from agent_gym.envs.search_qa.dialogues import make_dialogues
 from agent_gym.envs.search_qa.env import SearchEnv
 from agent_gym.envs.search_qa.questions import MOST_HOPS, make_questions
-from agent_gym.envs.search_qa.world import make_world
+from agent_gym.envs.search_qa.world import VALUES_OF, make_world
 
 SIZES = (60, 300, 2000)
 MANY = 1000
 """Questions of a kind after which nobody counts on."""
 TASKS = 200
+DOCUMENTS = 300
+"""The default."""
 SPLIT = "generated_train"
 Player = Callable[[SearchEnv, dict[str, Any], np.random.Generator], str]
 
@@ -71,12 +73,18 @@ def searching(env: SearchEnv, questions: Sequence[Question]) -> tuple[float, flo
 
 
 def by_heart(questions: Sequence[Question]) -> float:
-    """Return the share of questions whose answer is the most frequent one of those that differ in a name only."""
+    """Return the share of questions whose answer is the most frequent one of its kind among the other questions."""
+    kinds = {name: thing.kind for name, thing in make_world(DOCUMENTS, 0).things.items()}
+    kinds |= {value: kind for kind, values in VALUES_OF.items() for value in values}
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for question in questions:
-        whole = question.rewrite or question.text
-        answers[whole.replace(question.titles[0], "…")][question.answers[0]] += 1
-    return sum(counts.most_common(1)[0][1] for counts in answers.values()) / len(questions)
+        answers[kinds[question.answers[0]]][question.answers[0]] += 1
+    right = 0
+    for question in questions:
+        [answer] = question.answers
+        others = answers[kinds[answer]] - Counter([answer])
+        right += bool(others) and max(sorted(others), key=others.__getitem__) == answer
+    return right / len(questions)
 
 
 def expert(env: SearchEnv, info: dict[str, Any], rng: np.random.Generator) -> str:

@@ -50,12 +50,13 @@ _NAMES: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
     BOOK: ("The {} {}", words("moods"), words("things")),
     SCHOOL: ("{} {}", words("patrons"), words("schools")),
 }
-_VALUES: dict[str, Sequence[str]] = {
+VALUES_OF: dict[str, Sequence[str]] = {
     RIVER: words("rivers"),
     LANGUAGE: words("languages"),
     PEAK: words("peaks"),
     YEAR: tuple(str(year) for year in range(1700, 1950)),
 }
+"""What is only named in documents, by kind."""
 _WHAT = {TOWN: "town", PROVINCE: "province", COMPANY: "company", BOOK: "novel", SCHOOL: "school"}
 
 
@@ -105,7 +106,7 @@ def make_world(documents: int, seed: int) -> World:
         for relation in BY_SUBJECT[thing.kind]:
             draw = digest("fact", seed, thing.name, relation.name)
             if relation.object in VALUES:
-                choices = _VALUES[relation.object]
+                choices = VALUES_OF[relation.object]
             else:
                 choices = [one.name for one in by_kind[thing.split, relation.object] if one is not thing]
             facts[thing.name, relation.name] = choices[draw % len(choices)]

@@ -27,9 +27,17 @@ def test_the_intent_reward_alone_teaches_to_say_what_is_meant(tmp_path, weight):
     words = [f"{name}={value}" for name, value in SETTINGS.items()]
     command = "train --env AgentGym/ConversationalQA-v0 --model tabular:state:64 --method intent --iterations 15"
     learner = "--learner.optimiser sgd --learner.learning-rate 300 --learner.max-grad-norm 1e9 --loss.kl-weight 0"
-    rollout = "--env.num-envs 16 --rollout.groups 2 --rollout.group-size 16 --rollout.max-new-tokens 1 --rollout.tasks 1"
-    output = ["--output-dir", str(tmp_path / "run"), "--output.save-steps", "1000", "--output.report-to"]
-    arguments = [*command.split(), *learner.split(), *rollout.split(), "--shaping.intent.weight", weight]
+    rollout = "--rollout.groups 2 --rollout.group-size 16 --rollout.max-new-tokens 1 --rollout.tasks 1"
+    output = ["--output-dir", str(tmp_path / "run"), "--output.save-steps", "1000"]
+    arguments = [
+        *command.split(),
+        *learner.split(),
+        *rollout.split(),
+        "--env.num-envs",
+        "16",
+        "--shaping.intent.weight",
+        weight,
+    ]
     assert main([*arguments, "--env.settings", *words, *output]) == 0
     played = queries_of(tmp_path / "run")
     env = gym.make("AgentGym/ConversationalQA-v0", disable_env_checker=True, **SETTINGS)
