@@ -13,7 +13,7 @@ VLLM_VENV := .venv-vllm
 PIP_INSTALL = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   --no-input --no-compile --constraint constraints.txt
 # What `make test` installs. EXTRAS=train,dev goes without the original engine; what compares with it is then skipped.
-EXTRAS ?= adapters,alfworld,bench,dev,train
+EXTRAS ?= adapters,alfworld,bench,dev,textworld,train
 # Arguments for the script behind train, evidence, bench, differential: make train ARGS="--seed 3"
 ARGS ?=
 

@@ -20,6 +20,7 @@ REASONING_GYM = "AgentGym/ReasoningGym-v0"
 ROOMS = "AgentGym/Rooms-v0"
 SEARCH_QA = "AgentGym/SearchQA-v0"
 TEXT_ARENA = "AgentGym/TextArena-v0"
+TEXTWORLD = "AgentGym/TextWorld-v0"
 TWENTY_QUESTIONS = "AgentGym/TwentyQuestions-v0"
 SOKOBAN = "AgentGym/Sokoban-v0"
 WEBSHOP = "AgentGym/WebShop-v0"
@@ -93,6 +94,11 @@ _SPECS: dict[str, dict[str, Any]] = {
     TEXT_ARENA: {
         "entry_point": "agent_gym.adapters.textarena:make_text_arena",
         "vector_entry_point": "agent_gym.adapters.textarena:text_arena_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
+    },
+    TEXTWORLD: {
+        "entry_point": "agent_gym.envs.textworld.env:make_textworld",
+        "vector_entry_point": "agent_gym.envs.textworld.env:textworld_vector_env",
         "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
     },
     TWENTY_QUESTIONS: {

@@ -191,6 +191,16 @@ ENVIRONMENTS: Mapping[str, About] = {
         state_key="a digest of all that the game holds, turns and its random state included; exact",
         extra="textarena",
     ),
+    ids.TEXTWORLD: About(
+        title="TextWorld",
+        does="text adventures on the real engine: find, take, unlock, cook; generated games, or files",
+        page="textworld.md",
+        reward="by how much the share of the game's points rises; 1 in all for a game that is won",
+        horizon="50 steps",
+        state_key="the task, the engine's facts, the points by quest, the order of things that lie together; exact",
+        extra="textworld",
+        more_splits="with game files those of their folders, or `all`",
+    ),
     ids.TWENTY_QUESTIONS: About(
         title="Twenty questions",
         does="find out what thing is thought of, by questions in plain words",

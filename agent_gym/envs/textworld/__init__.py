@@ -1,0 +1,1 @@
+"""TextWorld: games that are generated, or brought as files, played by the real engine."""
