@@ -130,6 +130,10 @@ class ForeignEnv(SmallEnv):
         return (("train", "valid", "test").index(split) * MOST_TASKS + int(number)) * STRIDE
 
     def _start(self, task: str) -> tuple[str, dict[str, Any]]:
+        self._begin(task)
+        return self._last.text, self._info(valid=True)
+
+    def _begin(self, task: str) -> None:
         seed = self.seed_of(task)
         self._playing = ""
         self.dice.seed(seed)
@@ -137,7 +141,6 @@ class ForeignEnv(SmallEnv):
             self._last = self._open(seed)
         self._playing, self._commands = task, []
         self._look()
-        return self._last.text, self._info(valid=True)
 
     def _act(self, command: str) -> tuple[str, float, bool, dict[str, Any]]:
         before, seen = self._digest, self._last
@@ -147,8 +150,10 @@ class ForeignEnv(SmallEnv):
             self._commands.append(command)
             self._last = move
             return move.text, move.reward, move.ended, self._info(valid=move.valid)
-        if self._digest != before or move.ended:
-            self._replay(tuple(self._commands), before)
+        if self._digest != before or move.ended or isinstance(move, _Failed):
+            played = tuple(self._commands)
+            self._begin(self._playing)
+            self._go_on(played, before)
         self._last = seen
         return move.text, 0.0, False, self._info(valid=False)
 
@@ -160,8 +165,8 @@ class ForeignEnv(SmallEnv):
             said = f"The game can't take this command: {type(error).__name__}: {str(error)[:200]}"
             return _Failed(said, valid=False)
 
-    def _replay(self, commands: tuple[str, ...], digest: str) -> None:
-        self._start(self._playing)
+    def _go_on(self, commands: tuple[str, ...], digest: str) -> None:
+        """Play commands that were played before, and see that they lead where they led then."""
         for command in commands:
             self._last = self._hand_over(command)
             self._commands.append(command)
@@ -193,8 +198,11 @@ class ForeignEnv(SmallEnv):
         return {"commands": tuple(self._commands), "digest": self._digest}
 
     def _set_state(self, state: dict[str, Any]) -> None:
-        if self._digest != state["digest"] or tuple(self._commands) != state["commands"]:
-            self._replay(state["commands"], state["digest"])
+        commands, played = state["commands"], len(self._commands)
+        if commands[:played] != tuple(self._commands):
+            self._begin(self._playing)
+            played = 0
+        self._go_on(commands[played:], state["digest"])
 
 
 class _Failed(Move):
@@ -209,6 +217,12 @@ def graded(reward: float, *, success: bool) -> float:
 def cut(env: ForeignEnv, steps: int) -> gym.Env[str, str]:
     """Cut episodes off after `steps`: refused commands do not count in a library's own limit."""
     return limited(env, check_count("steps", steps, 1, 100_000))
+
+
+def drop_attributes(game: Any, made: frozenset[str]) -> None:
+    """Take from a game what earlier episodes left behind: the attributes that it did not have when it was made."""
+    for name in vars(game).keys() - made:
+        delattr(game, name)
 
 
 def library(module: str, package: str, extra: str) -> ModuleType:
@@ -242,6 +256,16 @@ def known_name(what: str, name: str, names: list[str]) -> None:
     if name not in names:
         hint = did_you_mean(name, names)
         raise BadOptionError(f"there is no {what} {name!r} among the {len(names)} of the installed version.{hint}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a game can't be made or started, in one line."""
+    if isinstance(error, LookupError) and "nltk" in str(error):
+        return (
+            "it needs word lists of NLTK, which are downloaded by "
+            "`python -m nltk.downloader words averaged_perceptron_tagger_eng`."
+        )
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def check_mapping(name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ docs/adapters.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from agent_gym.adapters.foreign import (
     Move,
     check_mapping,
     cut,
+    drop_attributes,
     graded,
     known_name,
     library,
+    reason_of,
 )
 from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.adapters.numbers import Bisection
@@ -66,6 +69,7 @@ class GemEnv(ForeignEnv):
         self.options = check_mapping("options", options)
         self._leave_out = _HELD if key_turns else _HELD | _TURNS
         self._env: Any = None
+        self._made: frozenset[str] = frozenset()
         self._rules = ""
         self._total = 0.0
         self._trial = LocalRandom(0)
@@ -92,7 +96,7 @@ class GemEnv(ForeignEnv):
         return super().make_expert()
 
     def _open(self, seed: int) -> Move:
-        text, info = self._begin(seed)
+        text, info = self._reset_gem(seed)
         self._total = 0.0
         suffix = str(info.get("suffix", ""))
         if not suffix and not hasattr(self._env, "max_turns"):  # a question, not a game with rules
@@ -101,20 +105,22 @@ class GemEnv(ForeignEnv):
         self._rules = text.strip()
         return Move(suffix or "The game begins.")
 
-    def _begin(self, seed: int) -> tuple[str, dict[str, Any]]:
+    def _reset_gem(self, seed: int) -> tuple[str, dict[str, Any]]:
         """Start an episode of GEM's: a game from the seed, a question by its number."""
         questions = self.game.startswith("rg:")
         if self._env is None or questions:  # a generated question is the first of a data set made from its seed
             self._env = _make(self.game, {**self.options, "seed": seed, "size": 1} if questions else self.options)
+            self._made = frozenset(vars(self._env))
             held = (name for name, value in vars(self._env).items() if name not in _HELD)
             self._leave_out |= {name for name in held if len(canonical_text(vars(self._env)[name])) > _LONG}
+        drop_attributes(self._env, self._made)
         rows = hasattr(self._env, "dataset")
         if rows:
             self._env.idx = self._index(seed)
         try:
             text, info = self._env.reset(seed=None if questions or rows else seed)
         except MISTAKES as error:
-            raise UnsupportedGameError(f"GEM can't start {self.game!r} here: {_reason(error)}") from error
+            raise UnsupportedGameError(f"GEM can't start {self.game!r} here: {reason_of(error)}") from error
         return str(text), dict(info)
 
     def _index(self, seed: int) -> int:
@@ -149,7 +155,7 @@ class GemEnv(ForeignEnv):
             try:
                 return tuple(str(self._env.sample_random_action()) for _ in range(_SUGGESTIONS))
             except NotImplementedError:
-                return ("\\boxed{I don't know}",)
+                return tuple(re.findall(r"\\boxed\{[^{}\n]+\}", self._rules)) or ("\\boxed{I don't know}",)
 
     def _forms(self) -> tuple[str, ...]:
         return ("\\boxed{<your answer>}",)
@@ -162,11 +168,7 @@ def _make(game: str, options: Mapping[str, Any]) -> Any:
     try:
         return gem.make(game, **options)
     except MISTAKES as error:
-        raise UnsupportedGameError(f"GEM can't make {game!r} here: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise UnsupportedGameError(f"GEM can't make {game!r} here: {reason_of(error)}") from error
 
 
 @with_known_settings

@@ -6,7 +6,7 @@ docs/adapters.md.
 
 from __future__ import annotations
 
-import copy
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,7 +14,17 @@ from typing import Any, Final
 import gymnasium as gym
 
 from agent_gym.adapters.canonical import canonical_text
-from agent_gym.adapters.foreign import MISTAKES, ForeignEnv, Move, cut, graded, known_name, library
+from agent_gym.adapters.foreign import (
+    MISTAKES,
+    ForeignEnv,
+    Move,
+    cut,
+    drop_attributes,
+    graded,
+    known_name,
+    library,
+    reason_of,
+)
 from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.adapters.numbers import Bisection
 from agent_gym.core import Expert, with_known_settings
@@ -70,6 +80,7 @@ class TextArenaEnv(ForeignEnv):
             raise BadOptionError(f"key_turns must be True or False, got {key_turns!r}.")
         self._leave_out = _TOLD if key_turns else _TOLD | _TURNS
         self._env: Any = None
+        self._made: frozenset[str] = frozenset()
         self._rules = ""
         self._trial = LocalRandom(0)
 
@@ -94,12 +105,14 @@ class TextArenaEnv(ForeignEnv):
         if self._env is None:
             self._env = _make(self.game)
             game = _unwrapped(self._env)
+            self._made = frozenset(vars(game))
             long = {name for name, value in vars(game).items() if len(canonical_text(value)) > _LONG}
             self._leave_out = self._leave_out | frozenset(long)
         return _unwrapped(self._env)
 
     def _open(self, seed: int) -> Move:
         game = self._base()
+        drop_attributes(game, self._made)
         _reset(self._env, self.game, seed)
         if self.invalid == "refuse":
             game.state.error_allowance = _NEVER
@@ -119,17 +132,20 @@ class TextArenaEnv(ForeignEnv):
         candidates = _CANDIDATES.get(type(game).__name__)
         if candidates is None:
             return tuple(re.findall(r"\[[^][\n]+\]", self._rules)[:8]) or ("[…]",)
-        return tuple(command for command in candidates(game) if self._possible(command)) or ("[…]",)
+        copied = pickle.dumps(game)
+        with self._trial:
+            return tuple(command for command in candidates(game) if _possible(copied, command)) or ("[…]",)
 
     def _forms(self) -> tuple[str, ...]:
         return () if type(self._base()).__name__ in _CANDIDATES else ("[<your move>]",)
 
-    def _possible(self, command: str) -> bool:
-        with self._trial:
-            try:
-                return _step(copy.deepcopy(self._env), command, refuse=True).valid
-            except MISTAKES:
-                return False
+
+def _possible(copied: bytes, command: str) -> bool:
+    """Try a command on a copy of the game."""
+    try:
+        return _step(pickle.loads(copied), command, refuse=True).valid
+    except MISTAKES:
+        return False
 
 
 def _step(env: Any, command: str, *, refuse: bool) -> Move:
@@ -168,7 +184,7 @@ def _make(game: str) -> Any:
     try:
         return text_arena.make(game)
     except MISTAKES as error:
-        raise UnsupportedGameError(f"TextArena can't make {game!r} here: {_reason(error)}") from error
+        raise UnsupportedGameError(f"TextArena can't make {game!r} here: {reason_of(error)}") from error
 
 
 def _reset(env: Any, game: str, seed: int) -> None:
@@ -182,7 +198,7 @@ def _reset(env: Any, game: str, seed: int) -> None:
     except MISTAKES as error:
         if "player" in str(error).lower():
             raise _several(game) from error
-        raise UnsupportedGameError(f"TextArena can't start {game!r} here: {_reason(error)}") from error
+        raise UnsupportedGameError(f"TextArena can't start {game!r} here: {reason_of(error)}") from error
     if type(_unwrapped(env).state).__name__ != "SinglePlayerState":
         raise _several(game)
 
@@ -192,15 +208,6 @@ def _several(game: str) -> UnsupportedGameError:
         f"{game!r} is a game for several players: expected a single-player game, such as 'GuessTheNumber-v0'. This "
         "package has games for several agents of its own: docs/multi-agent.md."
     )
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, LookupError) and "nltk" in str(error):
-        return (
-            "it needs word lists of NLTK, which are downloaded by "
-            "`python -m nltk.downloader words averaged_perceptron_tagger_eng`."
-        )
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 @with_known_settings

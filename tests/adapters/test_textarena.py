@@ -159,6 +159,13 @@ def test_a_saved_episode_goes_on_elsewhere():
     assert [other.step(command) for command in ("[up]", "[left]")] == expected
 
 
+def test_an_episode_leaves_nothing_behind_for_the_next():
+    """TextArena's Minesweeper remembers the first move of the game before."""
+    env = make("Minesweeper-v0")
+    first = play(env, ["[2 2]", "[5 5]"], task="train/00005")
+    assert play(env, ["[2 2]", "[5 5]"], task="train/00005") == first
+
+
 def test_a_state_that_does_not_come_back_is_refused():
     env = make("2048-v0-3x3")
     play(env, ["[up]"], task="train/00007")
