@@ -29,7 +29,7 @@ def published_questions() -> Path | None:
     named = os.environ.get("SEARCH_QA_DATA")
     shared = ROOT.parent / "shared" / "data" / "hotpotqa" / "hotpot_dev_distractor_v1.first100.json"
     path = Path(named) if named else shared
-    return path if path.exists() else None
+    return path if path.is_file() else None
 
 
 # A busy machine is slow now and then; how long an example takes is no property of the code.

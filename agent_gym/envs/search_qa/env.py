@@ -143,9 +143,10 @@ class SearchEnv(TextEnv):
             )
         shelf = self.shelf((GENERATED_SPLITS if source == "generated" else PUBLISHED_SPLITS)[0])
         if task not in shelf.questions:
+            known = next(iter(shelf.questions), "none: there is no question for this environment")
             raise UnknownTaskError(
-                f"expected a task id such as {next(iter(shelf.questions))!r}, got {task!r}; "
-                "env.unwrapped.tasks(split) lists those of these settings."
+                f"expected a task id such as {known!r}, got {task!r}; env.unwrapped.tasks(split) lists those of these "
+                "settings."
             )
         return shelf, shelf.questions[task]
 

@@ -10,6 +10,7 @@ import agent_gym
 from agent_gym import keys
 from agent_gym.envs.search_qa.library import _generated_corpus, generated_questions
 from agent_gym.errors import BadOptionError, DataNotFoundError, MissingExtraError, UnknownSplitError, UnknownTaskError
+from wrappers import ParseAction, RenderPrompt
 
 pytest.importorskip("bm25s", reason="needs the extra search")
 TASK = "generated/300-0-2/train/00000"
@@ -172,3 +173,22 @@ def test_an_episode_goes_on_where_it_was_saved():
     agent_gym.restore_state(other, state)
     assert other.unwrapped.expert_action() == "<search>The Velvet Mirror</search>"
     assert other.step("<search>The Velvet Mirror</search>") == expected
+
+
+@pytest.mark.parametrize(
+    ("action_format", "answer"),
+    [
+        ("tags", "<think>A novel.</think><action><search>the velvet mirror</search></action>"),
+        ("bare", "<think>A novel.</think>\n<search>the velvet mirror</search>"),
+        ("json", 'Well: {"name": "act", "arguments": {"command": "search[the velvet mirror]"}}'),
+    ],
+)
+def test_a_model_s_answer_carries_a_command_and_its_prompt_the_question(action_format, answer):
+    env = RenderPrompt(ParseAction(make(), action_format), "step")
+    env.reset(options={"task": TASK})
+    *_, info = env.step(answer)
+    assert (info["action_valid"], info["format_valid"], info["subgoals"]) == (True, True, ("The Velvet Mirror",))
+    prompt = info["messages"][-1]["content"]
+    assert env.unwrapped.question(TASK).text in prompt
+    assert "<search>your query</search>" in prompt
+    assert "<answer>Lower Jarvey</answer>" not in prompt

@@ -8,6 +8,7 @@ import pytest
 from agent_gym.envs.search_qa.corpus import Document
 from agent_gym.envs.search_qa.files import read_collection, stamps_of
 from agent_gym.errors import DataFileError, DataNotFoundError
+from agent_gym.testing import check_text_env
 
 PAIRS = {
     "question": "Who is  older?",
@@ -190,3 +191,7 @@ def test_the_published_questions(hotpotqa_data):
         assert info["success"]
         assert info["subgoals"] == info["gold_titles"]
     assert reached >= 60
+
+
+def test_the_contract_with_published_questions(hotpotqa_data):
+    check_text_env("AgentGym/SearchQA-v0", split="valid", data=hotpotqa_data, episodes=2)
