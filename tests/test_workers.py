@@ -21,6 +21,9 @@ from agent_gym.errors import BadOptionError, UnknownTaskError, WorkerError
 from agent_gym.vector import LocalSlots, TextVectorEnv
 from agent_gym.workers import WorkerSlots
 from tests import odd_env
+from trainers.cli import make_envs
+from trainers.config import EnvConfig
+from wrappers import make_llm_vec
 
 
 def odd(number=2, workers=1, timeout_s=60.0, **settings):
@@ -269,6 +272,16 @@ def test_a_keyboard_interrupt_leaves_episodes_as_they_were(root):
     parent.stdout.close()
 
 
+def test_the_command_line_makes_workers():
+    envs = make_envs(EnvConfig(id="AgentGym/Rooms-v0", num_envs=2, workers=1))
+    assert len(envs.slots.processes) == 1
+    envs.close()
+    with pytest.raises(BadOptionError, match=r"--env\.workers must be 0 for a game of several agents, got 1"):
+        make_envs(EnvConfig(id="kuhn_poker_v0", workers=1))
+    with pytest.raises(BadOptionError, match=r"an option of its own, --env\.workers"):
+        make_envs(EnvConfig(id="AgentGym/Rooms-v0", settings={"workers": 1}))
+
+
 def test_code_on_the_page_runs(root, capsys):
     page = (root / "docs" / "workers.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
@@ -277,8 +290,6 @@ def test_code_on_the_page_runs(root, capsys):
 
 
 def test_frames_hold_what_a_state_key_and_a_wrapper_need():
-    from wrappers import make_llm_vec
-
     here, there = (make_llm_vec("AgentGym/Rooms-v0", 2, context="step", workers=workers) for workers in (0, 1))
     assert there.envs[0].metadata["context"] == "step"
     for slots in (here.slots, there.slots):

@@ -8,5 +8,6 @@ from benchmarks.bench_textworld import COIN, ours, stories, the_engines
 
 
 def test_rates_are_measured():
-    assert the_engines(stories(COIN, 1), 3) > 0
-    assert ours(COIN, 1, 3, 0) > 0
+    for clock, processor in (the_engines(stories(COIN, 1), 5), ours(COIN, 1, 5, 0), ours(COIN, 1, 5, 1)):
+        assert clock > 0
+        assert processor > 0

@@ -50,8 +50,11 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001  whatever is wrong with a file or a request is said by who asked
             told = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
             answer = {"error": told, "again": type(error).__name__ == "QuestGenerationError"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # who asked has gone
+            os._exit(0)
 
 
 if __name__ == "__main__":
