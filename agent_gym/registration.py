@@ -16,6 +16,7 @@ GAME_2048 = "AgentGym/Game2048-v0"
 GEM = "AgentGym/GEM-v0"
 KEY_DOOR = "AgentGym/KeyDoor-v0"
 MACRO_COPY = "AgentGym/MacroCopy-v0"
+MINIHACK = "AgentGym/MiniHack-v0"
 REASONING_GYM = "AgentGym/ReasoningGym-v0"
 ROOMS = "AgentGym/Rooms-v0"
 SEARCH_QA = "AgentGym/SearchQA-v0"
@@ -75,6 +76,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.macro_copy:make_macro_copy",
         "vector_entry_point": "agent_gym.envs.macro_copy:macro_copy_vector_env",
         "max_episode_steps": 20_000,  # the entry point sets a limit that fits the length
+    },
+    MINIHACK: {
+        "entry_point": "agent_gym.envs.minihack.env:make_minihack",
+        "vector_entry_point": "agent_gym.envs.minihack.env:minihack_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets the level's limit
     },
     REASONING_GYM: {
         "entry_point": "agent_gym.adapters.reasoning_gym:make_reasoning_gym",

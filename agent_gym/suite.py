@@ -145,6 +145,16 @@ ENVIRONMENTS: Mapping[str, About] = {
         horizon="128 steps",
         state_key="the task, how much is written and how much of it is right; exact",
     ),
+    ids.MINIHACK: About(
+        title="MiniHack",
+        does="NetHack's KeyRoom: fetch a key, unlock a door, reach the stairs",
+        page="worlds.md#minihack",
+        reward="1 for reaching the stairs",
+        horizon="200 steps",
+        state_key="map, inventory and attributes as NetHack shows them, and whether the door is unlocked; "
+        "equal keys promise equal distributions of futures",
+        extra="minihack",
+    ),
     ids.REASONING_GYM: About(
         title="reasoning-gym",
         does="any dataset of reasoning-gym, by its name",

@@ -22,6 +22,7 @@ from agent_gym.core import TextEnv
 from agent_gym.envs.babyai.commands import ACTIONS
 from agent_gym.envs.babyai.env import BabyAIEnv
 from agent_gym.envs.babyai.game import make_game, start
+from agent_gym.envs.minihack.game import MOVES, PICK_UP, UNLOCK
 from agent_gym.errors import MissingExtraError
 
 Played = list[tuple[str, list[str]]]
@@ -76,6 +77,37 @@ def babyai(played: Played, level: str) -> float:
     return sum(len(commands) for _, commands in played) / spent
 
 
+def minihack(played: Played, level: str) -> float:
+    """Return steps/s of NetHack in minihack's own environment, with its default observations, in numbers.
+
+    Keys are picked up and doors stay locked, so the ways differ from there on; the number of steps does not.
+    """
+    import minihack as package  # noqa: F401  registers its ids
+
+    env: Any = gym.make(f"MiniHack-{level}-v0", disable_env_checker=True).unwrapped
+    keys_of = [*(key for key, _, _ in MOVES.values())]
+    actions = {command: env.actions.index(ord(key)) for command, key in zip(MOVES, keys_of, strict=True)}
+    actions |= {
+        PICK_UP: len(env.actions) - 2,
+        UNLOCK: len(env.actions) - 2,
+    }  # its "apply" does the work of several commands
+    ours_env: Any = gym.make("AgentGym/MiniHack-v0", disable_env_checker=True, level=level).unwrapped
+    spent = steps = 0.0
+    for task, commands in played:
+        env.seed(ours_env.seed_of(task), ours_env.seed_of(task), reseed=False)
+        env.reset()
+        begin = time.process_time()
+        for command in commands:
+            *_, over, _, _ = env.step(actions[command])
+            steps += 1
+            if over:
+                break
+        spent += time.process_time() - begin
+    env.close()
+    ours_env.close()
+    return steps / spent
+
+
 Bare = Callable[[Played], float]
 """Plays the same with the bare package; steps/s."""
 
@@ -87,6 +119,10 @@ WORLDS: tuple[tuple[str, str, int, int, dict[str, Any], str, Bare], ...] = (
     (
         "BabyAI, BossLevel", "AgentGym/BabyAI-v0", 1000, 500, {"level": "BossLevel"},
         "minigrid", lambda played: babyai(played, "BossLevel"),
+    ),
+    (
+        "MiniHack, KeyRoom-S5", "AgentGym/MiniHack-v0", 2000, 200, {"level": "KeyRoom-S5"},
+        "minihack", lambda played: minihack(played, "KeyRoom-S5"),
     ),
 )  # fmt: skip
 """What is measured: a name, the id, steps, steps per episode, settings, the package, and how it plays the same."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.bench_worlds import babyai, ours
+from benchmarks.bench_worlds import babyai, minihack, ours
 
 
 def test_babyai_is_measured_on_what_was_played():
@@ -12,3 +12,10 @@ def test_babyai_is_measured_on_what_was_played():
     assert all(len(commands) <= 20 for _, commands in played)
     assert speed > 0
     assert babyai(played, "GoToObj") > 0
+
+
+def test_minihack_is_measured_on_what_was_played():
+    pytest.importorskip("minihack", reason="needs the extra minihack")
+    speed, played = ours("AgentGym/MiniHack-v0", 30, 20, level="KeyRoom-S5")
+    assert speed > 0
+    assert minihack(played, "KeyRoom-S5") > 0
