@@ -12,7 +12,7 @@ VLLM_VENV := .venv-vllm
 # Two dependencies of the original engine are compiled; they must not take this make's own flags for theirs.
 PIP_INSTALL = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   --no-input --no-compile --constraint constraints.txt
-# What `make test` installs. EXTRAS=train,dev goes without the original engine; what compares with it is then skipped.
+# What `make test` installs. EXTRAS=train,dev goes without the original engine and what is adapted; their tests are then skipped.
 EXTRAS ?= adapters,alfworld,bench,dev,textworld,train
 # Arguments for the script behind train, evidence, bench, differential: make train ARGS="--seed 3"
 ARGS ?=
