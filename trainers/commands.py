@@ -46,17 +46,14 @@ class Train:
 
     def run(self, console: Console, make_envs: MakeEnvs) -> int:
         """Train."""
-        from trainers.recipes import load_recipe
         from trainers.scale.shapes import is_known
 
         config = self.config
-        directory = Path(config.output_dir)
         if self.dry_run and (not config.model.path or (is_known(config.model.path) and not is_here(config.model.path))):
             return self._resolve(console, make_envs)
         be_quiet()
+        config = self.prepared(make_envs, console)
         env = make_envs(config.env)
-        if self.recipe is not None:
-            config = _prepare(load_recipe(self.recipe), config, env, directory, console)
         from trainers.progress import ShowProgress
         from trainers.train import Trainer
 
@@ -92,6 +89,17 @@ class Train:
         say(f"No weights of {config.model.path} are here, so nothing was played. By its shape alone:")
         show_plan_of(config, load_recipe(self.recipe) if self.recipe else None, console)
         return 0
+
+    def prepared(self, make_envs: MakeEnvs, console: Console) -> TrainConfig:
+        """Let the recipe make its model, if there is one; returns the configuration with it."""
+        if self.recipe is None:
+            return self.config
+        from trainers.recipes import load_recipe
+
+        env = make_envs(self.config.env)
+        config = _prepare(load_recipe(self.recipe), self.config, env, Path(self.config.output_dir), console)
+        env.close()
+        return config
 
     def check(self, make_envs: MakeEnvs) -> None:
         """Say what is wrong with the request before processes are started for it, or a recipe makes a model.

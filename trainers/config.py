@@ -48,7 +48,7 @@ from trainers.losses.ppo import PpoLoss
 from trainers.losses.reinforce import ReinforceLoss
 from trainers.replay import ReplaySettings
 from trainers.samples import Context
-from trainers.settings import LearnerSettings, SamplerSettings
+from trainers.settings import LearnerSettings, RaySettings, SamplerSettings
 from trainers.shaping import (
     Calm,
     Explors,
@@ -274,11 +274,15 @@ class TrainConfig:
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     critic: CriticSettings = field(default_factory=CriticSettings)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    ray: RaySettings = field(default_factory=RaySettings)
     output: OutputConfig = field(default_factory=OutputConfig)
     iterations: int = 150
     """Passes of the loop: play, assign credit, learn."""
     processes: int | None = None
     """Processes that `agent-gym train` shares the work among; by default one per core of a CPU, if each has enough."""
+    max_restarts: int = 3
+    """Times in a row that what was killed is started anew: a run of several processes from its last checkpoint, and
+    under Ray a rollout worker. Progress in between starts the count again."""
     seed: int = 0
     """Of everything that is drawn: tasks, their starts, tokens, the order of samples."""
     output_dir: str = "runs/latest"
@@ -312,6 +316,7 @@ class TrainConfig:
             ("output.keep", self.output.keep, 1),
             ("model.lora_rank", self.model.lora_rank, 0),
             ("seed", self.seed, 0),
+            ("max_restarts", self.max_restarts, 0),
             ("evaluation.temperature", self.evaluation.temperature, 0),
             ("reward.scale", self.reward.scale, 0),
             ("reward.invalid_penalty", self.reward.invalid_penalty, 0),

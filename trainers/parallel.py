@@ -60,6 +60,18 @@ class Ranks:
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size, timeout=PATIENCE)
         return cls(rank=rank, size=size)
 
+    @classmethod
+    def meet(cls, rank: int, size: int, place: str) -> "Ranks":
+        """Join the peers that meet at `place`, HOST:PORT on rank 0's machine: NCCL where there are CUDA devices.
+
+        gloo takes the network that a machine's own name leads to; GLOO_SOCKET_IFNAME names another one.
+        """
+        if place.startswith("127."):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, init_method=f"tcp://{place}", rank=rank, world_size=size, timeout=PATIENCE)
+        return cls(rank=rank, size=size)
+
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and talks to the terminal."""

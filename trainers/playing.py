@@ -1,15 +1,16 @@
 """Playing as one of several ranks: each plays its share of the groups, and then all of them know all."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from agent_gym import SlotEnv
 from trainers.config import TrainConfig
-from trainers.evaluate import evaluate
 from trainers.interrupt import Interruption
 from trainers.parallel import Ranks
-from trainers.policies.base import Policy, Sampling
+from trainers.policies.base import Policy, Sampling, TrainablePolicy
 from trainers.rollout import RolloutStats, play, stream
+from trainers.samples import Context
 from trainers.tasks import agents_of
 from trainers.types import Group
 
@@ -17,6 +18,41 @@ EVALUATING, FILTERING = -1, -2
 """Numbers in the place of an iteration's, for random streams: of evaluation, and of the choice of tasks."""
 
 Result = tuple[list[Group], RolloutStats]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Groups to be played, with all that the outcome depends on beside the weights; see `trainers.rollout.play`."""
+
+    tasks: tuple[str, ...]
+    group_size: int
+    sampling: Sampling
+    context: Context
+    seed: int
+    first_group: int = 0
+    max_turns: int | None = None
+    baseline: bool = False
+    keep_next: bool = False
+
+    def part(self, share: range) -> "Stretch":
+        """The groups with these numbers. Played apart, they are what they would be among the others."""
+        return replace(self, tasks=self.tasks[share.start : share.stop], first_group=self.first_group + share.start)
+
+    def play(self, policy: Policy, env: SlotEnv) -> Result:
+        """Play it."""
+        return play(
+            policy,
+            env,
+            self.tasks,
+            group_size=self.group_size,
+            sampling=self.sampling,
+            context=self.context,
+            seed=self.seed,
+            first_group=self.first_group,
+            max_turns=self.max_turns,
+            baseline=self.baseline,
+            keep_next=self.keep_next,
+        )
 
 
 class Playing:
@@ -28,6 +64,9 @@ class Playing:
         config: How to sample, and which seed all random streams come from.
         ranks: Those who share the work.
     """
+
+    staleness = 0
+    """Iterations that may be played in advance, with weights that are as many updates old by the time they count."""
 
     def __init__(self, policy: Policy, env: SlotEnv, config: TrainConfig, ranks: Ranks) -> None:
         self.policy = policy
@@ -48,57 +87,80 @@ class Playing:
         Raises:
             KeyboardInterrupt: On all ranks, if one was interrupted.
         """
-
-        def mine(share: range) -> Result:
-            return play(
-                self.policy,
-                self.env,
-                tasks[share.start : share.stop],
-                group_size=group_size,
-                sampling=self.sampling,
-                context=self.config.env.context,
-                seed=stream(self.config.seed, iteration),
-                first_group=first + share.start,
-                max_turns=self.config.rollout.max_turns,
-                baseline=getattr(self.config.credit, "needs_baseline", False),
-                keep_next=self.config.needs_critic,
-            )
-
-        return self._together(mine, len(tasks), interruption)
+        return self._together(self._training(tasks, group_size, iteration, first), interruption)
 
     def evaluate(self, tasks: Sequence[str], interruption: Interruption) -> list[Group]:
-        """Play each task once, at the temperature of evaluation.
+        """Play each task once, at the temperature of evaluation and to the environment's own limit on steps.
 
         Raises:
             KeyboardInterrupt: On all ranks, if one was interrupted.
         """
+        stretch = Stretch(
+            tasks=tuple(tasks),
+            group_size=1,
+            sampling=replace(self.sampling, temperature=self.config.evaluation.temperature),
+            context=self.config.env.context,
+            seed=stream(self.config.seed, EVALUATING),
+        )
+        return self._together(stretch, interruption)[0]
 
-        def mine(share: range) -> Result:
-            return evaluate(
-                self.policy,
-                self.env,
-                tasks[share.start : share.stop],
-                context=self.config.env.context,
-                sampling=replace(self.sampling, temperature=self.config.evaluation.temperature),
-                seed=stream(self.config.seed, EVALUATING),
-                first_group=share.start,
-            )
+    def begin(self, tasks: Sequence[str], group_size: int, iteration: int) -> None:
+        """Have the first groups of a later iteration played meanwhile, with the weights in hand.
 
-        groups, _ = self._together(mine, len(tasks), interruption)
-        return groups
+        Only asked where `staleness` is more than 0.
+        """
+        raise NotImplementedError
 
-    def _together(self, mine: Callable[[range], Result], tasks: int, interruption: Interruption) -> Result:
+    def sync(self, version: int) -> None:
+        """Let all that is played from now on be played with the learner's weights as they are.
+
+        Args:
+            version: Their number: iterations that they have learnt from.
+        """
+        cast(TrainablePolicy, self.policy).sync()
+
+    def metrics(self, groups: Sequence[Group], version: int) -> dict[str, float]:
+        """What to log of an iteration beside the rest.
+
+        Args:
+            groups: What was played in it.
+            version: Number of the weights that learn from it.
+        """
+        return dict(getattr(self.policy, "metrics", dict)())
+
+    def close(self) -> None:
+        """Give back what others have lent."""
+
+    def _training(self, tasks: Sequence[str], group_size: int, iteration: int, first: int) -> Stretch:
+        return Stretch(
+            tasks=tuple(tasks),
+            group_size=group_size,
+            sampling=self.sampling,
+            context=self.config.env.context,
+            seed=stream(self.config.seed, iteration),
+            first_group=first,
+            max_turns=self.config.rollout.max_turns,
+            baseline=getattr(self.config.credit, "needs_baseline", False),
+            keep_next=self.config.needs_critic,
+        )
+
+    def _share(self, tasks: int, player: Ranks) -> range:
+        """The groups that one of several players plays: of a game's agents all, since no two players share it."""
+        agents = agents_of(self.env)
+        games = player.stretch(tasks // agents)
+        return range(games.start * agents, games.stop * agents)
+
+    def _together(self, stretch: Stretch, interruption: Interruption) -> Result:
         """All ranks' groups in order, and what they cost together; of seconds the mean, as ranks work side by side.
 
         Ctrl-C may end what is done here by each for itself, but not what they do together: one that was interrupted
         tells the others, and all are.
         """
-        agents, part = agents_of(self.env), None  # of one game: no two ranks share it
-        games = self.ranks.stretch(tasks // agents)
-        share = range(games.start * agents, games.stop * agents)
+        part = None
+        share = self._share(len(stretch.tasks), self.ranks)
         try:
             with interruption.allowed():
-                part = mine(share) if share else ([], RolloutStats())
+                part = stretch.part(share).play(self.policy, self.env) if share else ([], RolloutStats())
         except KeyboardInterrupt:
             if interruption.forced:
                 raise

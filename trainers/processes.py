@@ -26,7 +26,8 @@ from rich.console import Console
 
 from agent_gym.errors import AgentGymError
 from trainers.config import TrainConfig
-from trainers.run_files import CONFIG
+from trainers.run_files import CHECKPOINTS, CONFIG
+from trainers.supervise import LostProcessError, keep_going
 
 if TYPE_CHECKING:
     from torch.multiprocessing.spawn import ProcessContext
@@ -91,13 +92,22 @@ class InProcesses:
         self.verb.check(make_envs)
         if self.verb.dry_run:
             return int(self.verb.run(console, make_envs))
+        if self.verb.config.ray.address:
+            from trainers.ray_engine.run import train_on_ray
+
+            return train_on_ray(self.verb, make_envs, console)
         number, reason = choose_processes(self.verb.config, self.verb.resume)
         if reason:
             console.print(f"Training in {reason}; --processes sets another number.", highlight=False, soft_wrap=True)
         verb = replace(self.verb, config=replace(self.verb.config, processes=number))
         if number == 1:
             return int(verb.run(console, make_envs))
-        return run_processes(functools.partial(_train, verb, make_envs), number)
+
+        def attempt(again: bool) -> int:
+            started = replace(verb, resume=verb.config.output_dir) if again else verb
+            return run_processes(functools.partial(_train, started, make_envs), number)
+
+        return keep_going(attempt, Path(verb.config.output_dir) / CHECKPOINTS, verb.config.max_restarts, console)
 
 
 def parse_train(words: list[str]) -> InProcesses:
@@ -129,7 +139,7 @@ def choose_processes(config: TrainConfig, resume: str | None = None) -> tuple[in
     if cores == 1 or (resume is not None and (Path(resume) / CONFIG).is_file()) or _has_gpu(config.model.device):
         return 1, ""
     episodes = config.rollout.groups * config.rollout.group_size
-    each = BYTES_PER_PROCESS + BYTES_PER_WEIGHT * _model_bytes(config.model.path) // 4
+    each = BYTES_PER_PROCESS + BYTES_PER_WEIGHT * model_bytes(config.model.path) // 4
     limits = {
         "one per core": cores,
         f"each with a group and {EPISODES_AT_ONCE} episodes or more": min(
@@ -164,7 +174,7 @@ def _control_group(name: str) -> str:
     return ""
 
 
-def _model_bytes(path: str) -> int:
+def model_bytes(path: str) -> int:
     """Size of a model's weights; a recipe's, which has no path yet, is small."""
     directory = Path(path)
     if not path:
@@ -188,7 +198,8 @@ def run_processes(work: Work, number: int) -> int:
     If one fails the others are ended, within 2 × `GRACE_S`.
 
     Raises:
-        AgentGymError: What the process that failed first had to say, or that it was killed.
+        AgentGymError: What the process that failed first had to say.
+        LostProcessError: If one was killed.
         RuntimeError: With the traceback of a process, if what failed there is a defect.
     """
     from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
@@ -304,8 +315,7 @@ def _explain(context: "ProcessContext") -> None:
     for rank, process in enumerate(context.processes):
         if process.exitcode is not None and process.exitcode < 0:
             name = signal.Signals(-process.exitcode).name
-            raise AgentGymError(
+            raise LostProcessError(
                 f"process {rank + 1} of {len(context.processes)} was ended by {name}, and with it the others (a system "
-                "that is short of memory does that: try fewer --processes). What was saved is whole: go on with "
-                "--resume."
+                "that is short of memory does that: try fewer --processes)."
             )

@@ -20,6 +20,7 @@ EPISODES = "episodes.jsonl"
 METRICS = "metrics.jsonl"
 SUMMARY = "summary.json"
 CONFIG = "config.toml"
+CHECKPOINTS = "checkpoints"
 
 Json = dict[str, Any]
 

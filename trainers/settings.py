@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+import tyro
 
 from trainers.credit.numerics import check_choice, check_range
 
@@ -141,3 +143,47 @@ class SamplerSettings:
             check_range("context_limit", self.context_limit, 2)
         check_range("max_batch", self.max_batch, 1)
         check_range("tensor_parallel", self.tensor_parallel, 1)
+
+
+Placement = Literal["pack", "spread", "strict_pack", "strict_spread"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaySettings:
+    """Where Ray runs the work, if it does (the extra `ray`), and how it is shared out."""
+
+    address: Annotated[str, tyro.conf.arg(name="ray", prefix_name=False, metavar="auto|ADDRESS")] = ""
+    """Of a Ray cluster, such as 10.0.0.1:6379; auto joins the one of this machine, or starts one. Empty: no Ray."""
+    workers: int = 2
+    """Rollout workers: processes with environments and a copy of the policy, which play."""
+    worker_cpus: float = 1.0
+    """Cores that each of them is given."""
+    worker_gpus: float = 0.0
+    """GPUs, or a part of one, that each of them is given."""
+    learners: int = 1
+    """Learner ranks: processes that share an update of the weights."""
+    learner_cpus: float = 1.0
+    """Cores that each of them is given."""
+    learner_gpus: float = 0.0
+    """GPUs that each of them is given."""
+    placement: Placement = "pack"
+    """pack: on few nodes. spread: on many. With strict_ it is all on one, or each on another, or the run does not
+    begin."""
+    staleness: int = 0
+    """Updates by which the weights that play may lag behind. 0: play and learn take turns. 1: the next iteration is
+    played while this one is learnt from; `loss.importance_cap` corrects for it."""
+    play_timeout_s: float = 3600.0
+    """Longest that a worker may take for its share of an iteration; after that it is taken for hung and replaced."""
+    start_timeout_s: float = 600.0
+    """Longest that a worker may take to find a place and to load its model."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that mean nothing, with a ValueError."""
+        check_choice("placement", self.placement, get_args(Placement))
+        for name in ("workers", "learners"):
+            check_range(name, getattr(self, name), 1)
+        for name in ("worker_cpus", "worker_gpus", "learner_cpus", "learner_gpus", "staleness"):
+            check_range(name, getattr(self, name), 0)
+        for name in ("play_timeout_s", "start_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"expected a {name} above 0, got {getattr(self, name)}")

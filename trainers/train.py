@@ -3,7 +3,7 @@
     play      groups of episodes, every group's from the same start            trainers.rollout, extras
     assign    shaped rewards, and an advantage for every turn                  trainers.assign, shaping, credit
     learn     turns to tokens, tokens to a step of the weights                 trainers.samples, learner
-    sync      the new weights to what samples, where that has its own          trainers.policies
+    sync      the new weights to what samples, where that has its own          trainers.playing, policies
     log       metrics and episodes                                             trainers.metrics
     evaluate  on validation tasks that are never trained on                    trainers.evaluate
     save      everything that is needed to go on exactly                       trainers.checkpoint
@@ -17,15 +17,15 @@ and learns from its share of the samples.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
+from agent_gym import SlotEnv
 from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.assign import Credited, assign_batch
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
@@ -40,29 +40,15 @@ from trainers.learner import Learner
 from trainers.metrics import RunLog, credit_metrics, episode_lines, rollout_metrics, speed_metrics
 from trainers.parallel import Ranks, limit_threads
 from trainers.playing import FILTERING, Playing
-from trainers.policies.base import Policy
+from trainers.policies.base import TrainablePolicy
 from trainers.rollout import RolloutStats
-from trainers.run_files import CONFIG, written_whole
+from trainers.run_files import CHECKPOINTS, CONFIG, written_whole
 from trainers.samples import Sample, build_samples
 from trainers.tasks import TaskOrder, choose_tasks
 from trainers.types import Group
 
-CHECKPOINTS = "checkpoints"
 SMALL_MODEL = 100_000_000
 """Weights below which a checkpoint costs little beside an iteration, so that every iteration is saved."""
-
-
-class TrainablePolicy(Policy, Protocol):
-    """A policy whose weights can be trained in place."""
-
-    model: nn.Module
-    tokenizer: Any
-
-    def rest(self) -> None:
-        """Leave the device to the learner, until the next `sync`."""
-
-    def sync(self) -> None:
-        """Answer with the weights that `model` has now."""
 
 
 class Trainer:
@@ -79,6 +65,7 @@ class Trainer:
         policy: Answers the prompts, and is trained in place.
         callbacks: Told of every event.
         resume: Go on from the last checkpoint in the output directory, if there is one.
+        playing: Makes what plays; others than this process may, see `trainers.ray_engine`.
     """
 
     def __init__(
@@ -89,6 +76,7 @@ class Trainer:
         policy: TrainablePolicy,
         callbacks: Sequence[TrainerCallback] = (),
         resume: bool = False,
+        playing: Callable[[Any, SlotEnv, TrainConfig, Ranks], Playing] = Playing,
     ) -> None:
         limit_threads()
         self.config = config
@@ -99,7 +87,7 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.control = TrainControl()
         self.state = TrainState()
-        self.playing = Playing(policy, self.env, config, self.ranks)
+        self.playing = playing(policy, self.env, config, self.ranks)
         config.require_complete()
         self.extras = Extras(config, make_judge(config.judge, policy, self.ranks))
         if config.env.context == "conversation":
@@ -126,11 +114,15 @@ class Trainer:
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
-    def train(self) -> TrainState:
-        """Run the iterations that are left, and return where the run stands; Ctrl-C ends it after saving."""
+    def train(self, interruption: Interruption | None = None) -> TrainState:
+        """Run the iterations that are left, and return where the run stands; Ctrl-C ends it after saving.
+
+        Args:
+            interruption: Through which somebody else may ask it to end, as Ctrl-C does.
+        """
         config = self.config
         self._begin()
-        with Interruption() as interruption:
+        with interruption or Interruption() as interruption:
             try:
                 while self.state.iteration < config.iterations and not self._asked("should_training_stop"):
                     began = time.perf_counter()
@@ -139,6 +131,7 @@ class Trainer:
                     if self._evaluation_is_due() and self._evaluate(interruption):
                         self._save(best=True)
                     played = self._play(interruption)
+                    self._play_ahead()
                     credited = assign_batch(
                         config.credit,
                         played.groups,
@@ -180,17 +173,27 @@ class Trainer:
         iteration, settings = self.state.iteration, self.config.rollout
         if self.extras.must_filter:
             self._filter_tasks(interruption)
-        start = self.extras.first_position(iteration)
 
         def play_some(first: int, count: int) -> tuple[list[Group], RolloutStats]:
-            tasks = self.train_tasks.take(start + first, count)
-            return self.playing.train(self._not_evaluated(tasks), settings.group_size, iteration, first, interruption)
+            tasks = self._tasks_of(iteration, first, count)
+            return self.playing.train(tasks, settings.group_size, iteration, first, interruption)
 
         played = self.extras.collect(play_some, iteration, self._logprobs)
         errors = [episode.error for group in played.everything for episode in group.episodes if episode.error]
         if not any(episode.status != "failed" for group in played.everything for episode in group.episodes):
             raise AgentGymError(f"all episodes of iteration {iteration} failed, the first with: {errors[0]}")
         return played
+
+    def _play_ahead(self) -> None:
+        """Let the next groups be played while these are learnt from, where others play and the settings say so."""
+        settings, now = self.config.rollout, self.state.iteration
+        for iteration in range(now + 1, min(now + self.playing.staleness, self.config.iterations - 1) + 1):
+            tasks = self._tasks_of(iteration, 0, settings.groups)
+            self.playing.begin(tasks, settings.group_size, iteration)
+
+    def _tasks_of(self, iteration: int, first: int, count: int) -> list[str]:
+        """The tasks of an iteration's groups, from number `first` on."""
+        return self._not_evaluated(self.train_tasks.take(self.extras.first_position(iteration) + first, count))
 
     def _filter_tasks(self, interruption: Interruption) -> None:
         """Let the first weights play every training task, and train on those that they solve now and then."""
@@ -234,7 +237,7 @@ class Trainer:
     def _sync(self) -> float:
         """Let the policy answer with the new weights; returns the seconds it took."""
         began = time.perf_counter()
-        self.policy.sync()
+        self.playing.sync(self.state.iteration + 1)
         return time.perf_counter() - began
 
     # -- log -----------------------------------------------------------------------------------------------------------
@@ -259,7 +262,7 @@ class Trainer:
             **{name if "/" in name else f"learner/{name}": value for name, value in learnt.items()},
             **speed_metrics(stats, learning_s, learnt.get("tokens", 0.0), seconds),
             "time/sync_s": synced_s,
-            **getattr(self.policy, "metrics", dict)(),
+            **self.playing.metrics(played.everything, self.state.iteration),
         }
         # Of the rank that takes most.
         metrics |= self.ranks.maxima({name: value for name, value in metrics.items() if name.startswith("memory/")})
@@ -320,7 +323,7 @@ class Trainer:
                         "trainer": asdict(self.state),
                     },
                 ),
-                model=self.policy.model,  # type: ignore[arg-type]  # transformers and peft models save themselves
+                model=self.policy.model,
                 tokenizer=self.policy.tokenizer,
                 keep=self.config.output.keep,
                 best=best,
@@ -361,7 +364,7 @@ class Trainer:
 
     def _begin(self) -> None:
         self.interrupted = False
-        self.policy.sync()
+        self.playing.sync(self.state.iteration)
         if self.ranks.is_main:
             report_to = self.config.output.report_to
             self.log = RunLog(self.directory, report_to, start=self.state.iteration, config=asdict(self.config))

@@ -43,6 +43,9 @@ class Completion:
     finish: Finish = "stop"
     error: str = ""
     """What went wrong, in one line, where `finish` is "failed"."""
+    version: int | None = None
+    """Of the weights that it was sampled with, where these may be older than the learner's: iterations they had learnt
+    from."""
 
     def __post_init__(self) -> None:
         """Refuse a completion whose tokens and log-probabilities do not pair up."""

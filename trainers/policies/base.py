@@ -16,7 +16,7 @@ sampled are the ids that are learned from; text is made from ids, never ids from
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,20 @@ class Policy(Protocol):
 
     def release(self, sessions: Iterable[int]) -> None:
         """Forget conversations. Sessions that are not known are passed over."""
+
+
+class TrainablePolicy(Policy, Protocol):
+    """A policy whose weights can be trained in place."""
+
+    model: Any
+    """A `torch.nn.Module`, which the learner moves."""
+    tokenizer: Any
+
+    def rest(self) -> None:
+        """Leave the device to the learner, until the next `sync`."""
+
+    def sync(self) -> None:
+        """Answer with the weights that `model` has now."""
 
 
 class StreamingPolicy(Policy, Protocol):

@@ -1,0 +1,153 @@
+"""Training on Ray: what one process learns, any number of workers and ranks learn, whatever happens to them."""
+
+import importlib.util
+import os
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from agent_gym.errors import AgentGymError, BadOptionError
+from tests.trainers.ray_engine.ray_runs import After, check_same, configure, lines_of, processes, train
+from tests.trainers.ray_engine.toy_worker import ToyWorker
+from trainers.interrupt import Interruption
+from trainers.ray_engine.cluster import load_ray
+from trainers.ray_engine.pool import Pool
+from trainers.settings import RaySettings
+
+WEIGHTS = "checkpoints/step_00000004/model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A node with three cores, as Ray is told, for a learner rank and two workers; more nodes can be added."""
+    if importlib.util.find_spec("ray") is None:  # not imported before `load_ray` has set it up
+        pytest.skip("needs Ray: pip install 'agent-gym[ray]'")
+    ray = load_ray()
+    cluster_utils = importlib.import_module("ray.cluster_utils")
+    made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def check_weights(run, plain):
+    mine, theirs = load_file(run / WEIGHTS), load_file(plain / WEIGHTS)
+    for name, tensor in theirs.items():
+        assert (mine[name] - tensor).abs().max() < 1e-5, name
+
+
+def test_a_worker_that_is_killed_is_replaced(cluster, model, plain, tmp_path):
+    task = lines_of(plain, "episodes.jsonl")[6]["task"]  # the first group of the second iteration
+    (tmp_path / "kill").write_text(task)
+    run = tmp_path / "run"
+    assert train(configure(model, run, tmp_path, ray={"address": "auto"})) == 0
+    assert (tmp_path / "kill.done").exists()
+    assert lines_of(run)[3]["ray/replaced_workers"] == 1
+    check_same(run, plain)
+    check_weights(run, plain)
+
+
+def test_a_worker_that_hangs_is_replaced(cluster, model, plain, tmp_path):
+    (tmp_path / "hang").write_text(lines_of(plain, "episodes.jsonl")[6]["task"])
+    run = tmp_path / "run"
+    settings = {"address": "auto", "play_timeout_s": 40.0}
+    assert train(configure(model, run, tmp_path, ray=settings)) == 0
+    assert (tmp_path / "hang.done").exists()
+    assert lines_of(run)[3]["ray/replaced_workers"] >= 1
+    check_same(run, plain)
+
+
+def test_a_learner_rank_that_is_killed_is_one_of_a_run_that_resumes(cluster, model, plain, tmp_path, capsys):
+    run = tmp_path / "run"
+    settings = {"address": "auto", "learners": 2, "workers": 1}
+    kill = After(run, lambda: os.kill(processes("LearnerRank")[-1], signal.SIGKILL))
+    assert train(configure(model, run, tmp_path, ray=settings)) == 0
+    kill.join()
+    assert kill.done
+    told = capsys.readouterr().out
+    assert "It goes on from the last checkpoint (start 1 of at most 3 in a row)" in told
+    check_same(run, plain)
+    check_weights(run, plain)
+
+
+def test_what_is_played_during_an_update_is_one_update_old(cluster, model, plain, tmp_path):
+    run = tmp_path / "run"
+    settings = {"address": "auto", "staleness": 1}
+    assert train(configure(model, run, ray=settings)) == 0
+    lines = lines_of(run)[:4]
+    assert [line["rollout/staleness"] for line in lines] == [0, 1, 1, 1]
+    assert [line["rollout/staleness_max"] for line in lines] == [0, 1, 1, 1]
+    # What the same weights have drawn weighs 1, up to rounding; what older ones have, more or less.
+    assert lines[0]["learner/sampler_difference_max"] < 1e-5
+    assert all(line["learner/sampler_difference_max"] > 1e-4 for line in lines[1:])
+    assert all(abs(line["learner/importance_weight"] - 1) > 1e-6 for line in lines[1:])
+    # Of the first iteration all is as ever. The second was played with the weights that had played the first.
+    expected = lines_of(plain)
+    assert lines[0]["learner/grad_norm"] == pytest.approx(expected[0]["learner/grad_norm"], rel=1e-5)
+    assert [line["rollout/episodes"] for line in lines] == [6, 6, 6, 6]
+    tasks, others = ([one["task"] for one in lines_of(where, "episodes.jsonl")] for where in (run, plain))
+    assert tasks == others
+
+
+def test_a_node_that_goes_takes_nothing_with_it(cluster, model, plain, tmp_path):
+    run = tmp_path / "run"
+    node = cluster.add_node(num_cpus=1)
+    raylet = node.all_processes["raylet"][0].process.pid
+    lost: list[int] = []
+
+    def take_node():
+        lost.extend(processes("RolloutWorker", [raylet]))
+        cluster.remove_node(node, allow_graceful=False)
+
+    take = After(run, take_node)
+    # Two cores for the learner rank and one for a worker are the first node, one for another worker is the second.
+    settings = {"address": "auto", "learner_cpus": 2}
+    assert train(configure(model, run, tmp_path, ray=settings)) == 0
+    take.join()
+    assert len(lost) == 1
+    assert lines_of(run)[3]["ray/replaced_workers"] >= 1
+    check_same(run, plain)
+
+
+# -- the pool, with workers that only die ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(cluster):
+    kind = load_ray().remote(ToyWorker)
+    settings = RaySettings(workers=1, play_timeout_s=10.0)
+    made = Pool(lambda number: kind.options(num_cpus=0).remote(), settings, 1)
+    yield made
+    made.close()
+
+
+def play(pool, *words):
+    return pool.collect(pool.submit([SimpleNamespace(tasks=[word]) for word in words], 7, None), Interruption())
+
+
+def test_what_is_played_comes_in_the_order_in_which_it_was_asked(pool):
+    assert play(pool, "a", "b", "c") == [("a", 7), ("b", 7), ("c", 7)]
+
+
+def test_a_mistake_in_a_worker_is_told_as_it_is(pool):
+    with pytest.raises(BadOptionError, match=r"^there is no such task\.$"):
+        play(pool, "a", "refuse")
+
+
+@pytest.mark.parametrize("word", ["die", "hang"])
+def test_what_no_worker_survives_is_given_up(pool, word):
+    with pytest.raises(AgentGymError, match=rf"^2 rollout workers were lost over the same groups \(tasks {word} …\)"):
+        play(pool, "a", word)
+    assert pool.replaced == 1
+
+
+def test_an_interruption_ends_the_wait(pool):
+    interruption = Interruption()
+    interruption.requested = True
+    with pytest.raises(KeyboardInterrupt):
+        pool.collect(pool.submit([SimpleNamespace(tasks=["hang"])], 7, None), interruption)

@@ -1,0 +1,166 @@
+"""A Ray cluster: joined, or started on this machine; and what its errors mean."""
+
+import contextlib
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from agent_gym.errors import AgentGymError, BadOptionError, MissingExtraError
+from trainers.config import TrainConfig
+from trainers.settings import RaySettings
+
+AUTO = "auto"
+STORE_BYTES = 256 * 2**20
+"""Of the object store of a cluster that is started here, beside what it needs for weights."""
+
+_SETTINGS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # An actor that asks for no GPU sees none.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # Of a cluster that is started here. Actors are the work itself, and not what runs beside it: by default they have
+    # the lowest priority but four.
+    "RAY_worker_niceness": "0",
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_agent_register_timeout_ms": "600000",
+}
+
+
+def load_ray() -> Any:
+    """Import Ray, with settings of its own that suit a run, unless the environment has them.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtraError(f"--ray needs Ray: pip install 'agent-gym[ray]' ({error}).") from error
+
+
+@contextlib.contextmanager
+def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
+    """Be connected to the cluster that the configuration names.
+
+    `auto` joins the one that `ray start` has started on this machine. Where there is none it starts one for as long as
+    the run takes, with as many cores as the run asks for, be there as many or not. A process that is connected already
+    stays so.
+
+    Args:
+        config: Of the run.
+        weights_bytes: Size of the weights; the store of a cluster that is started holds what versions are in use.
+
+    Raises:
+        BadOptionError: If there is no cluster at the address.
+    """
+    ray, settings = load_ray(), config.ray
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        ray.init(address=settings.address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if settings.address != AUTO:
+            raise BadOptionError(
+                f"--ray must be auto or the address of a cluster, got {settings.address!r}: {first_line(error)}. "
+                "`ray start --head` starts one and says its address."
+            ) from error
+        ray.init(
+            address="local",
+            num_cpus=_total(settings.worker_cpus * settings.workers + settings.learner_cpus * settings.learners),
+            object_store_memory=STORE_BYTES + (settings.staleness + 2) * weights_bytes,
+            include_dashboard=False,
+            **quiet,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _total(cpus: float) -> int:
+    return max(1, int(-(-cpus // 1)))
+
+
+@contextlib.contextmanager
+def placed(settings: RaySettings) -> Iterator[Any]:
+    """Hold a placement group with a bundle for each learner rank, and then one for each rollout worker.
+
+    Raises:
+        AgentGymError: If the cluster does not have that much.
+    """
+    ray = load_ray()
+    util = importlib.import_module("ray.util")
+    bundles = [_bundle(settings.learner_cpus, settings.learner_gpus)] * settings.learners
+    bundles += [_bundle(settings.worker_cpus, settings.worker_gpus)] * settings.workers
+    group = util.placement_group(bundles, strategy=settings.placement.upper())
+    try:
+        if not group.wait(settings.start_timeout_s):
+            has = {name: amount for name, amount in ray.available_resources().items() if name in ("CPU", "GPU")}
+            raise AgentGymError(
+                f"the cluster has no room for {settings.learners} learner ranks and {settings.workers} rollout workers "
+                f"(placement {settings.placement}): expected {bundles}, free are {has}. Ask for less, add nodes, or "
+                "wait until others have finished."
+            )
+        yield group
+    finally:
+        util.remove_placement_group(group)
+
+
+def _bundle(cpus: float, gpus: float) -> dict[str, float]:
+    # Never empty, which Ray would refuse.
+    return {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount} or {"CPU": 0.001}
+
+
+def actor(kind: type, group: Any, cpus: float, gpus: float, **options: Any) -> Callable[[int], Any]:
+    """A class as an actor; a bundle's number gives the one that starts there with `.remote(…)`.
+
+    Who starts it anew is we, never Ray.
+    """
+    ray = load_ray()
+    strategies = importlib.import_module("ray.util.scheduling_strategies")
+
+    def in_bundle(number: int) -> Any:
+        strategy = strategies.PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number)
+        return ray.remote(kind).options(
+            num_cpus=cpus, num_gpus=gpus, scheduling_strategy=strategy, max_restarts=0, max_task_retries=0, **options
+        )
+
+    return in_bundle
+
+
+def losses() -> tuple[type[Exception], ...]:
+    """What is raised in the place of a result where the actor, its node or the result itself is gone."""
+    errors = load_ray().exceptions
+    return (
+        errors.RayActorError,
+        errors.ActorUnschedulableError,
+        errors.ObjectLostError,
+        errors.NodeDiedError,
+        errors.WorkerCrashedError,
+        errors.OutOfMemoryError,
+    )
+
+
+def cause_of(error: Any) -> Exception:
+    """What an actor's method has raised: as it is where it is meant for a person, else with the actor's traceback."""
+    from gymnasium.error import Error as GymnasiumError
+
+    cause = error.cause
+    if isinstance(cause, (AgentGymError, GymnasiumError, OSError)):
+        return cause
+    return RuntimeError(str(error))
+
+
+def enter(directory: str) -> None:
+    """Let this process work in a directory, so that relative paths mean the same; on another machine, if it has it."""
+    if os.path.isdir(directory):
+        os.chdir(directory)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without what it adds over many lines."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
