@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -56,24 +58,23 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         BadOptionError: If there is no cluster at the address.
     """
     ray, settings = load_ray(), config.ray
+    cpus = settings.worker_cpus * settings.workers + settings.learner_cpus * settings.learners
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        ray.init(address=settings.address, **quiet)
+        _connect(address=settings.address)
     except (ConnectionError, ValueError, RuntimeError) as error:
         if settings.address != AUTO:
             raise BadOptionError(
                 f"--ray must be auto or the address of a cluster, got {settings.address!r}: {first_line(error)}. "
                 "`ray start --head` starts one and says its address."
             ) from error
-        ray.init(
+        _connect(
             address="local",
-            num_cpus=_total(settings.worker_cpus * settings.workers + settings.learner_cpus * settings.learners),
+            num_cpus=max(1, math.ceil(cpus)),
             object_store_memory=STORE_BYTES + (settings.staleness + 2) * weights_bytes,
             include_dashboard=False,
-            **quiet,
         )
     try:
         yield
@@ -81,8 +82,10 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _total(cpus: float) -> int:
-    return max(1, int(-(-cpus // 1)))
+def _connect(**options: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what Ray will do about GPUs is settled in _SETTINGS
+        load_ray().init(log_to_driver=False, logging_level="ERROR", **options)
 
 
 @contextlib.contextmanager
