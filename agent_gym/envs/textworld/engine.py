@@ -1,8 +1,9 @@
 """One game played by TextWorld's engine: the Z-machine says what happens, the engine's logic keeps the facts.
 
 The interpreter prints the names of the actions that it carried out; each is looked up among those that are possible in
-the state and applied to the facts, as the engine's own wrapper does. That wrapper computes much that is not needed here
-in every step (quest trees and policies), so a game is stepped without it; a test plays both side by side.
+the state and applied to the facts. The engine's own wrapper does the same, and a test plays both side by side. Here,
+beyond that, what is no command can be taken back, quests and the order of things are followed for the state key, and an
+episode is restored without playing it again.
 """
 
 from __future__ import annotations
