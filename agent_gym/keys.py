@@ -48,6 +48,10 @@ WAITING: Final = "waiting"
 SUBGOALS: Final = "subgoals"
 """Tuple of the names of the subgoals reached so far in this episode, where an environment tells them."""
 
+SPECIFICATION: Final = "specification"
+"""The task as formulas in temporal logic over the names in `SUBGOALS`, where an environment has it so: a tuple of
+levels, the top one first, each a dict from name to formula (`agent_gym.ltl.task`)."""
+
 PROCESS_SCORE: Final = "process_score"
 """How good the last action was by the environment's own measure of progress, 0 to 1, where it tells one."""
 

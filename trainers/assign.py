@@ -146,3 +146,17 @@ def _prepare(played: Group, shapers: Sequence[Shaper]) -> tuple[Group, tuple[int
     for shaper in shapers:
         group = shaper(group)
     return group, members
+
+
+def uncredited(played: Group) -> Credited:
+    """A group that nothing is learnt from, in the form in which those are written that something is."""
+    nothing = replace(played, episodes=())
+    return Credited(
+        played=played,
+        group=nothing,
+        members=(),
+        anchors=anchor_states(nothing),
+        advantages=[],
+        episode_part=[],
+        step_part=[],
+    )

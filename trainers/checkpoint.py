@@ -5,6 +5,7 @@
         trainer_state.safetensors       tensors: the optimiser's averages
         trainer_state.json              everything else: step counts, position, generators
         manifest.json                   size and SHA-256 of every file, written last
+        first/ second/ ...              in place of a model's files, where each role of a game has a model of its own
     checkpoints/best -> step_00000008   the best so far on the validation tasks; not cleaned away
 
 A checkpoint is written to a temporary directory beside its place, flushed to the disk and then renamed, so that a
@@ -110,7 +111,8 @@ def save(
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         for name in _files(temporary):
             _flush(temporary / name)
-        _flush(temporary)
+        for directory_inside in {(temporary / name).parent for name in _files(temporary)}:
+            _flush(directory_inside)
         _replace(temporary, final)
     except BaseException as error:  # Ctrl-C included: half a checkpoint is of no use to anyone
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,7 +1,7 @@
 """What is looked at before a run loads anything: its model, its tasks, its directory, its first prompt."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from agent_gym import keys
 from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.config import EnvConfig, TrainConfig
+from trainers.players import roles_in
 from trainers.policies.base import Messages
 from trainers.run_files import CONFIG
 
@@ -20,17 +21,32 @@ def missing_data(config: TrainConfig, make_envs: MakeEnvs) -> DataNotFoundError 
     """Make one of a run's environments and look for its tasks; returns what says that published ones are not here.
 
     Raises:
-        BadOptionError: If there is no such environment, setting or split.
+        BadOptionError: If there is no such environment, setting, split or role, or what shapes by formulas has none.
     """
     from trainers.tasks import choose_tasks
 
     try:
         env = make_envs(replace(config.env, num_envs=1))
-        choose_tasks(config, env)
+        slots, _, _ = choose_tasks(config, env)
+        config.players.learners(getattr(slots, "roles", {}).values())
+        _require_formulas(config, env)
         env.close()
     except DataNotFoundError as error:
         return error
     return None
+
+
+def _require_formulas(config: TrainConfig, env: Any) -> None:
+    if config.shaping.ltl is None or config.shaping.ltl.levels:
+        return
+    from trainers.tasks import slots_of
+
+    split = config.env.split or str(env.envs[0].unwrapped.split)
+    if keys.SPECIFICATION not in first_info(env, slots_of(env).tasks(split)):
+        raise BadOptionError(
+            f"shaping.ltl.levels must name formulas of the task: {config.env.id} tells none in "
+            f"info[{keys.SPECIFICATION!r}]."
+        )
 
 
 def is_here(path: str) -> bool:
@@ -63,7 +79,9 @@ def require_model(path: str) -> None:
             raise BadOptionError(
                 f"--model names {path!r}, which is a run: name one of its checkpoints.{_models_near(checkpoints / '-')}"
             )
-        if not is_tabular(path):
+        for role in roles_in(path):
+            require_model(str(place / role))
+        if not (is_tabular(path) or roles_in(path)):
             check_directory(path)
         return
     here = place.is_absolute() or path.startswith((".", "~")) or len(place.parts) > 2 or place.exists()
@@ -111,16 +129,25 @@ def require_fit(policy: Any, env: Any, split: str) -> None:
     from trainers.tasks import slots_of
 
     tasks = slots_of(env).tasks(split)
-    task, length = tasks[0], len(policy.codec.start(first_prompt(env, tasks)))
-    if length >= policy.context_limit:
+    prompt, task = first_prompt(env, tasks), tasks[0]
+    for one in policy.values() if isinstance(policy, Mapping) else [policy]:
+        length = len(one.codec.start(prompt))
+        if length < one.context_limit:
+            continue
         raise BadOptionError(
-            f"the first prompt of {task} has {length:,} tokens, the model's context holds {policy.context_limit:,}: "
+            f"the first prompt of {task} has {length:,} tokens, the model's context holds {one.context_limit:,}: "
             "take a model with a longer one, or other instructions (--env.settings instructions=TEXT)."
         )
 
 
 def first_prompt(env: Any, tasks: Sequence[str]) -> Messages:
     """Return what a model is shown at the start of the first task; of a game, as the agent that begins."""
+    messages: Messages = first_info(env, tasks)[keys.MESSAGES]
+    return messages
+
+
+def first_info(env: Any, tasks: Sequence[str]) -> Mapping[str, Any]:
+    """Return `info` at the start of the first task; of a game, that of the agent that begins."""
     from trainers.tasks import agents_of, slots_of
 
     slots: Any = slots_of(env)
@@ -128,5 +155,4 @@ def first_prompt(env: Any, tasks: Sequence[str]) -> Messages:
     frames = slots.start(places, list(tasks[: len(places)]), [0] * len(places))
     if hasattr(slots, "leave"):
         slots.leave(places)
-    messages: Messages = next(frame.info[keys.MESSAGES] for frame in frames if not frame.info.get(keys.WAITING))
-    return messages
+    return next(frame.info for frame in frames if not frame.info.get(keys.WAITING))

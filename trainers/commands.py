@@ -17,6 +17,7 @@ from rich.console import Console
 from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.checks import MakeEnvs, is_here, missing_data, require_fit, require_model, require_output_dir
 from trainers.config import ModelConfig, TrainConfig, load_config, to_toml
+from trainers.players import EXPERT, RANDOM
 from trainers.run_files import CONFIG, written_whole
 from trainers.settings import SamplerSettings
 from trainers.words import choices_help, name_env, refuse_stray, take_choices, take_file, value_of
@@ -57,7 +58,7 @@ class Train:
         from trainers.progress import ShowProgress
         from trainers.train import Trainer
 
-        policy = load_policy(config.model, trained=True, sampler=config.sampler)
+        policy = load_trained(config, env)
         require_fit(policy, env, config.env.split or str(env.envs[0].unwrapped.split))
         if self.dry_run:
             from trainers.estimate import estimate
@@ -115,6 +116,8 @@ class Train:
             raise BadOptionError("--model must name a model: a directory, or the id of one on the hub.")
         config.require_complete()
         require_model(config.model.path)
+        for who in config.players.roles.values():
+            require_model("" if who in (EXPERT, RANDOM) else who)
         missing = missing_data(config, make_envs)
         if missing is not None and not self.dry_run:
             raise missing
@@ -315,6 +318,25 @@ def load_policy(config: ModelConfig, *, trained: bool, sampler: SamplerSettings 
 
         return vllm_beside(model, tokenizer, config.path, sampler, trust_remote_code=config.trust_remote_code)
     return HfPolicy(model, tokenizer, context_limit=sampler.context_limit, max_batch=sampler.max_batch)
+
+
+def load_trained(config: TrainConfig, env: Any) -> Any:
+    """Load what a run's `Trainer` takes: the policy that learns, or in a game the policies of all roles.
+
+    Raises:
+        BadOptionError: If `config.players` names a role that there is not.
+        ModelError: If a model is not what it should be.
+        MissingExtraError: If the engine is not installed.
+    """
+    from trainers.cast import load_players
+    from trainers.tasks import slots_of
+
+    def load(path: str, learns: bool) -> Any:
+        model = replace(config.model, path=path)
+        return load_policy(model, trained=learns, sampler=config.sampler if learns else None)
+
+    form = str(config.env.settings.get("action_format", "tags"))
+    return load_players(config.players, slots_of(env), config.model.path, load, form)
 
 
 def be_quiet() -> None:

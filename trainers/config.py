@@ -7,7 +7,6 @@ other defaults, as its paper has. What stands for None here is made by its table
 """
 
 import dataclasses
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -46,6 +45,8 @@ from trainers.losses.cispo import CispoLoss
 from trainers.losses.gspo import GspoLoss
 from trainers.losses.ppo import PpoLoss
 from trainers.losses.reinforce import ReinforceLoss
+from trainers.named_values import NamedValues
+from trainers.players import Players, SelfPlay
 from trainers.replay import ReplaySettings
 from trainers.samples import Context
 from trainers.settings import LearnerSettings, RaySettings, SamplerSettings
@@ -107,31 +108,6 @@ SLOTS: dict[str, Kinds] = {
 Report = Literal["tensorboard", "wandb", "trackio"]
 
 
-def _read_setting(words: list[str]) -> dict[str, Any]:
-    """Turn NAME=VALUE words into a table; a value that reads as JSON is taken as JSON, and so is Python's True."""
-    table: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ValueError(f"expected NAME=VALUE, such as engine=textworld, got {word!r}")
-        try:
-            table[name] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
-        except ValueError:
-            table[name] = value
-    return table
-
-
-_SETTINGS = tyro.constructors.PrimitiveConstructorSpec(
-    nargs="*",
-    metavar="NAME=VALUE ...",
-    instance_from_str=_read_setting,
-    is_instance=lambda value: isinstance(value, dict),
-    str_from_instance=lambda table: [f"{name}={json.dumps(value)}" for name, value in table.items()],
-)
-
-EnvSettings = Annotated[dict[str, Any], _SETTINGS]
-
-
 @dataclass(frozen=True, kw_only=True)
 class EnvConfig:
     """The environment, and how much of an episode the model is shown."""
@@ -146,7 +122,7 @@ class EnvConfig:
     """Environments that are held; the model is asked for as many answers at once. Of a game: agents."""
     workers: int = 0
     """Worker processes that the environments are in, for a slow engine; 0 keeps them in this process."""
-    settings: EnvSettings = field(default_factory=dict)
+    settings: NamedValues = field(default_factory=dict)
     """Further settings of the environment and of the wrappers, such as engine=native history=4 action_format=bare."""
 
 
@@ -271,6 +247,8 @@ class TrainConfig:
     task_filter: TaskFilter | None = None
     dynamic_sampling: DynamicSampling | None = None
     replay: ReplaySettings | None = None
+    players: Players = field(default_factory=Players)
+    self_play: SelfPlay | None = None
     learner: LearnerSettings = field(default_factory=LearnerSettings)
     critic: CriticSettings = field(default_factory=CriticSettings)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -352,12 +330,10 @@ class TrainConfig:
             BadOptionError: If there is one.
         """
         self._require_judge()
-        for name, missing, what in (
-            ("ltl.levels", self.shaping.ltl is not None and not self.shaping.ltl.levels, "formulas of the task"),
-            ("exprd.table", self.shaping.exprd is not None and not self.shaping.exprd.table, "a file of rewards"),
-        ):
-            if missing:
-                raise BadOptionError(f"shaping.{name} must name {what}: without them this shaper changes nothing.")
+        if self.shaping.exprd is not None and not self.shaping.exprd.table:
+            raise BadOptionError(
+                "shaping.exprd.table must name a file of rewards: without them this shaper changes nothing."
+            )
         if self.needs_critic and 0 < self.iterations <= self.critic.warmup_iterations:
             raise BadOptionError(
                 f"critic.warmup_iterations must be below iterations, got {self.critic.warmup_iterations} of "

@@ -11,6 +11,7 @@ from trainers.config import TrainConfig, to_toml
 
 def estimate(config: TrainConfig, env: Any, policy: Any, console: Console) -> int:
     """Play one group, time a forward pass over it, and scale that up to the whole run."""
+    from trainers.cast import Cast
     from trainers.learner import Learner
     from trainers.parallel import limit_threads
     from trainers.policies.base import Sampling
@@ -23,19 +24,24 @@ def estimate(config: TrainConfig, env: Any, policy: Any, console: Console) -> in
     settings, agents = config.rollout, agents_of(slots)
     sampling = Sampling(temperature=settings.temperature, max_new_tokens=settings.max_new_tokens, stop=settings.stop)
     began = time.perf_counter()
+    cast, tasks = Cast(config, slots, policy), order.take(0, agents)
+    parts = cast.evaluating(tasks)
     groups, stats = play(
-        policy,
+        parts[0].policy,
         slots,
-        order.take(0, agents),
+        tasks,
         group_size=settings.group_size,
         sampling=sampling,
         context=config.env.context,
         seed=config.seed,
         max_turns=settings.max_turns,
+        players=[part.policy for part in parts],
     )
     played_s = time.perf_counter() - began
-    samples = build_samples(groups, None, config.env.context)
-    learner = Learner(policy.model, config.learner, replace(config.loss, kl_weight=0.0))
+    learnt = [group for group, part in zip(groups, parts, strict=True) if part.learner is not None]
+    samples = build_samples(learnt, None, config.env.context)
+    # All start from the same model, so the time of one is that of any.
+    learner = Learner(next(iter(cast.learners.values())).model, config.learner, replace(config.loss, kl_weight=0.0))
     began = time.perf_counter()
     learner.logprobs(samples)
     passes = 3 * config.learner.epochs + (config.loss.kl_weight > 0)  # a backward pass costs two forward passes

@@ -14,7 +14,9 @@ from rich.console import Console
 from agent_gym.errors import BadOptionError
 from trainers.checks import MakeEnvs, first_prompt, require_fit, require_model, require_output_dir
 from trainers.commands import be_quiet, load_policy
-from trainers.config import EnvConfig, EnvSettings, ModelConfig, TrainConfig, load_config
+from trainers.config import EnvConfig, ModelConfig, TrainConfig, load_config
+from trainers.named_values import NamedValues
+from trainers.players import Players, model_of, roles_in
 from trainers.policies.base import Messages
 from trainers.run_files import CONFIG, METRICS
 from trainers.samples import Context
@@ -32,7 +34,7 @@ class EvalEnv:
     """conversation or step: how much of an episode the model is shown."""
     num_envs: int = 64
     """Environments that are held; the model is asked for as many answers at once."""
-    settings: EnvSettings = field(default_factory=dict)
+    settings: NamedValues = field(default_factory=dict)
     """Further settings of the environment and of the wrappers, such as engine=native history=4 action_format=bare."""
 
 
@@ -51,7 +53,7 @@ class EvalServer:
     """Seconds for one try."""
     retries: int = 4
     """Further tries after the first, after 1, 2, 4 … seconds or when the server says."""
-    parameters: EnvSettings = field(default_factory=dict)
+    parameters: NamedValues = field(default_factory=dict)
     """Further fields of each request, such as reasoning_effort=low; null takes one out: max_tokens=null."""
 
     def policy(self, model: str) -> Any:
@@ -83,6 +85,15 @@ class EvalServer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalPlayers:
+    """Who plays the roles of a game for several agents."""
+
+    roles: NamedValues = field(default_factory=dict)
+    """ROLE=WHO for roles that the model does not play: expert, random, or the directory of another model. What is not
+    said is as in the model's run. Such roles are not counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Eval:
     """Evaluate a model: every task of a split, with a 95 % interval and per task type. Or compare two evaluations."""
 
@@ -90,6 +101,7 @@ class Eval:
     model: ModelConfig = field(default_factory=ModelConfig)
     server: EvalServer = field(default_factory=EvalServer)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    players: EvalPlayers = field(default_factory=EvalPlayers)
     split: str = ""
     """Split to evaluate on. With a pattern train, valid or test, by default test, as each environment has it."""
     tasks: int | None = None
@@ -148,14 +160,19 @@ class Eval:
             sampling=self.sampling(trained),
             samples=self.samples,
             seed=self.seed,
+            players=self._players(trained, slots),
             note=seen_in_training(trained, env_config.id, self.split, str(getattr(env.envs[0].unwrapped, "split", ""))),
         )
         if part.note:
             console.print(f"Note: {part.note}.", style="yellow", highlight=False, soft_wrap=True)
-        policy = self.load(first_prompt(env, part.tasks), part.sampling)
+        if part.players == Players():
+            policy = self.load(first_prompt(env, part.tasks), part.sampling)
+        else:
+            policy = self._load_players(part.players, slots, env_config)
         if not self.server.url:
             require_fit(policy, env, self.split)
-        played = play_part(part, policy, env, directory, functools.partial(self.named, policy))
+        named = functools.partial(self._named_with_players, policy, part.players)
+        played = play_part(part, policy, env, directory, named)
         env.close()
         if self.server.url:
             name, cost = policy.client.settings.model, cost_in_words(policy)
@@ -208,6 +225,47 @@ class Eval:
                 "answers_without_a_count": spent.uncounted,
             },
         }
+
+    def _players(self, trained: TrainConfig | None, slots: Any) -> Players:
+        """Who plays which role: a checkpoint that has a model for each role is played by all of them.
+
+        Raises:
+            BadOptionError: If a role is left to nobody, or it is a server that would play with others.
+        """
+        like = trained.players.roles if trained is not None and not self.env.id else {}
+        own = [] if self.server.url else roles_in(self.model.path)
+        players = Players(learn="per-role" if own else "shared", roles=like | self.players.roles)
+        missing = [role for role in players.learners(getattr(slots, "roles", {}).values()) if own and role not in own]
+        if missing:
+            raise BadOptionError(
+                f"{self.model.path!r} has models for the roles {own}, and none for {missing}: say who plays those, "
+                f"--players.roles {missing[0]}=expert."
+            )
+        if self.server.url and players.roles:
+            raise BadOptionError("--players.roles must be left out with --server, which plays all roles.")
+        return players
+
+    def _load_players(self, players: Players, slots: Any, env: EnvConfig) -> Any:
+        """The policies of all roles."""
+        from trainers.cast import load_players
+
+        def load(path: str, _: bool) -> Any:
+            return load_policy(replace(self.model, path=path), trained=False, sampler=self.sampler)
+
+        form = str(env.settings.get("action_format", "tags"))
+        return load_players(players, slots, self.model.path, load, form)
+
+    def _named_with_players(self, policy: Any, players: Players, stats: Any) -> dict[str, Any]:
+        found = self.named(policy, stats)
+        return found if players == Players() else found | {"players": self._named_players(players)}
+
+    def _named_players(self, players: Players) -> dict[str, Any]:
+        """What a summary says of those who are not simply the model: a hash, where there are weights."""
+        from trainers.evaluate import hash_model
+
+        own = {role: model_of(self.model.path, role) for role in roles_in(self.model.path) if role not in players.roles}
+        paths = own | {role: model_of(who, role) for role, who in players.roles.items()}
+        return {role: {"name": Path(path).name, "sha256": hash_model(path)} for role, path in sorted(paths.items())}
 
     @functools.cached_property
     def _sha256(self) -> str | None:

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.config import EnvConfig
+from trainers.assign import uncredited
+from trainers.cast import Cast
+from trainers.config import EnvConfig, TrainConfig
 from trainers.evaluate import SUMMARY, Evaluation, evaluate, hash_tasks, summarise, summary
 from trainers.metrics import episode_lines
+from trainers.players import Players
 from trainers.policies.base import Sampling
 from trainers.rollout import RolloutStats
 from trainers.run_files import written_whole
@@ -28,6 +31,8 @@ class Part:
     sampling: Sampling
     samples: int = 1
     seed: int = 0
+    players: Players = field(default_factory=Players)
+    """Who plays the roles of a game."""
     note: str = ""
     """Why the result is not to be reported, if it is not."""
 
@@ -58,19 +63,26 @@ class Played:
 
 
 def play_part(part: Part, policy: Any, env: Any, directory: Path, named: Named) -> Played:
-    """Play all tasks, and write episodes and then the summary into a directory."""
+    """Play all tasks, and write episodes and then the summary into a directory.
+
+    In a game of several agents `policy` may be one for each role; those that `part.players` names are not counted.
+    """
+    slots = slots_of(env)
+    parts = Cast(TrainConfig(players=part.players), slots, policy).evaluating(part.tasks)
     groups, stats = evaluate(
-        policy,
-        slots_of(env),
+        parts[0].policy,
+        slots,
         part.tasks,
         context=part.env.context,
         sampling=part.sampling,
         samples=part.samples,
         seed=part.seed,
+        players=[one.policy for one in parts],
     )
-    result = summarise(groups)
+    groups = [one.of(group) for one, group in zip(parts, groups, strict=True)]
+    result = summarise([group for group in groups if group.learner is not None])
     with written_whole(directory / "episodes.jsonl") as file:
-        file.writelines(json.dumps(line) + "\n" for line in episode_lines(0, [_uncredited(one) for one in groups]))
+        file.writelines(json.dumps(line) + "\n" for line in episode_lines(0, [uncredited(one) for one in groups]))
     written = summary(result, part.about(named(stats)))
     with written_whole(directory / SUMMARY) as file:
         json.dump(written, file, indent=1)
@@ -91,20 +103,3 @@ def played_before(part: Part, directory: Path, model: Mapping[str, Any]) -> dict
 
 def _without_tokens(model: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in model.items() if name != "tokens"}
-
-
-def _uncredited(group: Any) -> Any:
-    """An evaluation's group, in the form in which training's are written."""
-    from trainers.assign import Credited
-    from trainers.credit.anchors import anchor_states
-
-    nothing = replace(group, episodes=())
-    return Credited(
-        played=group,
-        group=nothing,
-        members=(),
-        anchors=anchor_states(nothing),
-        advantages=[],
-        episode_part=[],
-        step_part=[],
-    )

@@ -85,6 +85,7 @@ def evaluate(
     samples: int = 1,
     seed: int = 0,
     first_group: int = 0,
+    players: Sequence[Policy] | None = None,
     on_episode: Callable[[str, int, Episode], None] | None = None,
 ) -> tuple[list[Group], RolloutStats]:
     """Play every task `samples` times, to the environment's own limit on steps; see `summarise` for the result.
@@ -109,6 +110,7 @@ def evaluate(
         context=context,
         seed=seed,
         first_group=first_group,
+        players=players,
         on_episode=on_episode,
     )
 

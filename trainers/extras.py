@@ -4,6 +4,7 @@
     dynamic sampling   groups that say nothing are played anew       around playing
     replay             a stored success in a group that failed       between playing and shaping
     shapers            other rewards, learnt or not                  before credit
+    estimator          credit, if it goes on from earlier batches
 
 Rewards go through a fixed order: environment → scale → shapers → penalties → returns → group statistics → advantages. A
 success is stored with the environment's rewards and shaped when it is replayed, so that it is paid like its group.
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from agent_gym.errors import BadOptionError
 from trainers.checkpoint import State
 from trainers.config import TrainConfig
+from trainers.credit.base import RememberingCredit
 from trainers.dynamic_sampling import DynamicSampling
 from trainers.judges import InfoJudge
 from trainers.replay import SuccessReplay, with_logprobs
@@ -51,6 +53,8 @@ class Played:
     everything: list[Group]
     """All groups as they were played: those that are not learnt from, too, and without what is replayed."""
     stats: RolloutStats
+    watched: list[Group]
+    """Groups of those who stay as they are, in games with those who learn."""
     replayed: frozenset[tuple[int, int]]
     """(group, member) of each episode in `groups` that was played in an earlier iteration."""
     figures: dict[str, float]
@@ -79,6 +83,8 @@ class Extras:
         }
         self._names = list(parts)
         self.chain = ShaperChain(list(parts.values()))
+        self.estimator: Any = config.credit.start() if hasattr(config.credit, "start") else config.credit
+        """What assigns credit, with what it remembers."""
         self.replay = None if config.replay is None else SuccessReplay(config.replay)
         self.tasks: list[str] | None = None
         """Tasks that passed the filter; none if there is no filter, or before it has been asked."""
@@ -115,10 +121,13 @@ class Extras:
     def collect(self, play: PlaySome, iteration: int, logprobs: Logprobs) -> Played:
         """Play an iteration's groups, with what is to be played anew and replayed."""
         everything: list[Group] = []
+        watched: list[Group] = []
         costs: list[RolloutStats] = []
 
         def play_some(first: int, count: int) -> list[Group]:
-            groups, stats = play(first, count)
+            played, stats = play(first, count)
+            groups = [group for group in played if group.learner is not None]
+            watched.extend(group for group in played if group.learner is None)
             everything.extend(groups)
             costs.append(stats)
             return groups
@@ -137,6 +146,7 @@ class Extras:
         return Played(
             groups=groups,
             everything=everything,
+            watched=watched,
             stats=sum(costs, RolloutStats()),
             replayed=frozenset(replayed),
             figures={name: float(value) for name, value in figures.items()},
@@ -183,6 +193,7 @@ class Extras:
             tensors={_ARRAYS + name: torch.from_numpy(np.array(array)) for name, array in shaping.arrays.items()},
             values={
                 "shaping": shaping.values,
+                "credit": self.estimator.state() if isinstance(self.estimator, RememberingCredit) else None,
                 "replay": None if self.replay is None else self.replay.state(),
                 "tasks": self.tasks,
             },
@@ -203,14 +214,13 @@ class Extras:
             self.chain.load_state(ShaperState(arrays=arrays, values=state.values.get("shaping", {})))
         except ValueError as error:
             raise BadOptionError(f"the checkpoint does not fit the configuration: {error}.") from error
+        if isinstance(self.estimator, RememberingCredit):
+            if state.values.get("credit") is None:
+                raise BadOptionError("the checkpoint does not fit the configuration: its estimator remembered nothing.")
+            self.estimator.load_state(state.values["credit"])
         if self.replay is not None and state.values.get("replay") is not None:
             self.replay.load_state(state.values["replay"])
         self.tasks = state.values.get("tasks")
-
-
-def is_of_extras(name: str) -> bool:
-    """Whether a tensor of a checkpoint belongs to `Extras`."""
-    return name.startswith(_ARRAYS)
 
 
 def _by_turn(episode: Episode, values: Floats) -> list[list[float]]:

@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from agent_gym import keys
 from agent_gym.errors import MissingExtraError
 from trainers.assign import Credited
+from trainers.players import iteration_of
 from trainers.rollout import RolloutStats
 from trainers.types import Episode, Group, Turn
 
@@ -63,7 +65,12 @@ def rollout_metrics(groups: Sequence[Group], stats: RolloutStats, prefix: str = 
         }
     # In a zero-sum game the mean over all roles says nothing.
     for role in sorted({_role(episode) for episode in episodes} - {None}, key=str):
-        metrics[f"return_of_{role}"] = _mean(float(one.rewards.sum()) for one in episodes if _role(one) == role)
+        of_role = [one for one in episodes if _role(one) == role]
+        metrics |= {
+            f"return_of_{role}": _mean(float(one.rewards.sum()) for one in of_role),
+            f"success_of_{role}": _mean(one.success for one in of_role),
+            f"length_of_{role}": _mean(len(one.turns) for one in of_role),
+        }
     if any(episode.success for episode in episodes):
         metrics["length_of_successes"] = _mean(len(episode.turns) for episode in episodes if episode.success)
     if turns:
@@ -71,6 +78,32 @@ def rollout_metrics(groups: Sequence[Group], stats: RolloutStats, prefix: str = 
         metrics["invalid_format"] = _mean(not turn.format_valid for turn in turns)
         metrics["answer_tokens"] = _mean(len(turn.completion.token_ids) for turn in turns)
     return {prefix + name: float(value) for name, value in metrics.items()}
+
+
+def players_metrics(groups: Sequence[Group], iteration: int) -> dict[str, float]:
+    """Who met whom in games with others than policies in hand: groups, and the mean return of each role.
+
+    Earlier selves count together, as `earlier`; `players/age_of_earlier` is how many iterations old they are on
+    average.
+    """
+    returns: dict[str, list[float]] = defaultdict(list)
+    counts: Counter[str] = Counter()
+    ages = []
+    for group in groups:
+        born = iteration_of(group.against)
+        whom = "self" if not group.against else "earlier" if born is not None else "others"
+        counts[whom] += 1
+        ages += [] if born is None else [iteration - born]
+        for episode in group.episodes:
+            if episode.status != "failed" and not episode.baseline:
+                returns[f"return_of_{_role(episode) or 'unknown'}_against_{whom}"].append(float(episode.rewards.sum()))
+    if set(counts) <= {"self"}:
+        return {}
+    metrics = {f"groups_against_{whom}": float(count) for whom, count in counts.items()}
+    metrics |= {name: _mean(found) for name, found in returns.items()}
+    if ages:
+        metrics["age_of_earlier"] = _mean(ages)
+    return {f"players/{name}": metrics[name] for name in sorted(metrics)}
 
 
 def _role(episode: Episode) -> str | None:
@@ -162,6 +195,8 @@ def episode_lines(
                     "score": episode.score,
                     "return": float(episode.rewards.sum()),
                     **({"replayed": True} if (number, member) in replayed else {}),
+                    **({"player": one.played.player} if one.played.player else {}),
+                    **({"against": one.played.against} if one.played.against else {}),
                     "system": _system(episode.turns[0].messages) if episode.turns else "",
                     "turns": [
                         _turn_entry(turn) | ({} if place is None else _advantage_entry(one, place, t))

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 
 from agent_gym import SlotEnv
+from trainers.cast import Cast
 from trainers.config import TrainConfig
 from trainers.interrupt import Interruption
 from trainers.parallel import Ranks
-from trainers.policies.base import Policy, Sampling, TrainablePolicy
+from trainers.policies.base import Policy, Sampling
 from trainers.rollout import RolloutStats, play, stream
 from trainers.samples import Context
 from trainers.tasks import agents_of
@@ -30,6 +31,8 @@ class Stretch:
     context: Context
     seed: int
     first_group: int = 0
+    iteration: int = -1
+    """Of training; below zero for what is none."""
     max_turns: int | None = None
     baseline: bool = False
     keep_next: bool = False
@@ -38,8 +41,8 @@ class Stretch:
         """The groups with these numbers. Played apart, they are what they would be among the others."""
         return replace(self, tasks=self.tasks[share.start : share.stop], first_group=self.first_group + share.start)
 
-    def play(self, policy: Policy, env: SlotEnv) -> Result:
-        """Play it."""
+    def play(self, policy: Policy, env: SlotEnv, players: Sequence[Policy] | None = None) -> Result:
+        """Play it; `players` are those of its groups, where not all are played by `policy`."""
         return play(
             policy,
             env,
@@ -52,14 +55,15 @@ class Stretch:
             max_turns=self.max_turns,
             baseline=self.baseline,
             keep_next=self.keep_next,
+            players=players,
         )
 
 
 class Playing:
-    """A policy in its environments, with the settings of a run.
+    """Policies in their environments, with the settings of a run.
 
     Args:
-        policy: Gives the answers.
+        policy: Gives the answers; or one for each role of a game, see `trainers.cast`.
         env: This rank's environments.
         config: How to sample, and which seed all random streams come from.
         ranks: Those who share the work.
@@ -68,8 +72,9 @@ class Playing:
     staleness = 0
     """Iterations that may be played in advance, with weights that are as many updates old by the time they count."""
 
-    def __init__(self, policy: Policy, env: SlotEnv, config: TrainConfig, ranks: Ranks) -> None:
+    def __init__(self, policy: Any, env: SlotEnv, config: TrainConfig, ranks: Ranks) -> None:
         self.policy = policy
+        self.cast = Cast(config, env, policy)
         self.env = env
         self.config = config
         self.ranks = ranks
@@ -117,7 +122,8 @@ class Playing:
         Args:
             version: Their number: iterations that they have learnt from.
         """
-        cast(TrainablePolicy, self.policy).sync()
+        for policy in self.cast.learners.values():
+            policy.sync()
 
     def metrics(self, groups: Sequence[Group], version: int) -> dict[str, float]:
         """What to log of an iteration beside the rest.
@@ -126,7 +132,10 @@ class Playing:
             groups: What was played in it.
             version: Number of the weights that learn from it.
         """
-        return dict(getattr(self.policy, "metrics", dict)())
+        metrics: dict[str, float] = {}
+        for policy in self.cast.learners.values():
+            metrics |= getattr(policy, "metrics", dict)()
+        return metrics
 
     def close(self) -> None:
         """Give back what others have lent."""
@@ -139,10 +148,21 @@ class Playing:
             context=self.config.env.context,
             seed=stream(self.config.seed, iteration),
             first_group=first,
+            iteration=iteration,
             max_turns=self.config.rollout.max_turns,
             baseline=getattr(self.config.credit, "needs_baseline", False),
             keep_next=self.config.needs_critic,
         )
+
+    def _play(self, stretch: Stretch) -> Result:
+        """Play here, each group by whoever the cast says."""
+        groups, total = list[Group](), RolloutStats()
+        for place, parts in self.cast.runs(stretch.tasks, stretch.iteration, stretch.first_group):
+            run = stretch.part(range(place, place + len(parts)))
+            played, stats = run.play(parts[0].policy, self.env, [part.policy for part in parts])
+            groups += [part.of(group) for part, group in zip(parts, played, strict=True)]
+            total += stats
+        return groups, total
 
     def _share(self, tasks: int, player: Ranks) -> range:
         """The groups that one of several players plays: of a game's agents all, since no two players share it."""
@@ -160,7 +180,7 @@ class Playing:
         share = self._share(len(stretch.tasks), self.ranks)
         try:
             with interruption.allowed():
-                part = stretch.part(share).play(self.policy, self.env) if share else ([], RolloutStats())
+                part = self._play(stretch.part(share)) if share else ([], RolloutStats())
         except KeyboardInterrupt:
             if interruption.forced:
                 raise

@@ -87,12 +87,13 @@ def play(
     max_turns: int | None = None,
     baseline: bool = False,
     keep_next: bool = False,
+    players: Sequence[Policy] | None = None,
     on_episode: Callable[[str, int, Episode], None] | None = None,
 ) -> tuple[list[Group], RolloutStats]:
     """Play `group_size` episodes of each task.
 
     Args:
-        policy: Gives the answers.
+        policy: Gives the answers, unless `players` do.
         env: Environments whose `info` holds chat messages rendered for `context`.
         tasks: One task per group; a task named twice makes two groups.
         group_size: Episodes per group.
@@ -103,6 +104,7 @@ def play(
         max_turns: Limit on an episode's turns beside the environment's own.
         baseline: Play one more episode of each task greedily, as the last of its group, marked as baseline.
         keep_next: Keep what would have been shown next to an episode that a limit cuts off (`Episode.next_ids`).
+        players: Who plays each group, where not all are played by `policy`.
         on_episode: Called with task, member and episode whenever one ends.
 
     Returns:
@@ -113,7 +115,8 @@ def play(
     """
     if group_size < 1:
         raise BadOptionError(f"group_size must be 1 or more, got {group_size}.")
-    table = _Table(policy, env, context, sampling, seed, first_group, max_turns, keep_next)
+    players = [policy] * len(tasks) if players is None else players
+    table = _Table(players, env, context, sampling, seed, first_group, max_turns, keep_next)
     members = range(group_size + baseline)
     queue = deque((group, member) for group in range(len(tasks)) for member in members)
     ended: dict[tuple[int, int], Episode] = {}
@@ -141,6 +144,7 @@ class _Seat:
     group: int
     member: int
     task: str
+    policy: Policy
     seed: int
     session: int | None
     greedy: bool
@@ -177,7 +181,7 @@ class _Table:
 
     def __init__(
         self,
-        policy: Policy,
+        players: Sequence[Policy],
         env: SlotEnv,
         context: Context,
         sampling: Sampling,
@@ -186,11 +190,11 @@ class _Table:
         max_turns: int | None,
         keep_next: bool = False,
     ) -> None:
-        self.policy, self.env, self.context, self.sampling = policy, env, context, sampling
+        self.players, self.env, self.context, self.sampling = players, env, context, sampling
         self.seed, self.first_group, self.max_turns, self.keep_next = seed, first_group, max_turns, keep_next
         self.free = list(range(env.num_slots))[::-1]
         self.live: list[_Seat] = []
-        self._waiting: dict[str, _Seat] = {}
+        self._waiting: dict[tuple[int, str], _Seat] = {}
         self._sessions = 0
         self._sampled = self._read = self._cut = 0
         self._generation_s = self._environment_s = 0.0
@@ -205,7 +209,16 @@ class _Table:
                 session, self._sessions = self._sessions, self._sessions + 1
             slot = self.free.pop()
             seats.append(
-                _Seat(slot=slot, group=group, member=member, task=task, seed=seed, session=session, greedy=greedy)
+                _Seat(
+                    slot=slot,
+                    group=group,
+                    member=member,
+                    task=task,
+                    policy=self.players[group],
+                    seed=seed,
+                    session=session,
+                    greedy=greedy,
+                )
             )
         self.live += seats
         began = time.perf_counter()
@@ -220,7 +233,7 @@ class _Table:
         began = time.perf_counter()
         blocked = [seat for seat in self.live if seat.blocked]
         answered = self._ask([seat for seat in self.live if not (seat.status or seat.waits or seat.blocked)])
-        answers = [self.policy.codec.decode(completion.token_ids) for _, completion in answered]
+        answers = [seat.policy.codec.decode(completion.token_ids) for seat, completion in answered]
         asked = time.perf_counter()
         self._step([seat for seat, _ in answered], [completion for _, completion in answered], answers)
         for seat in blocked:
@@ -239,15 +252,19 @@ class _Table:
                 seat.next_ids = self._next_ids(seat)
         self.live = [seat for seat in self.live if seat.status is None]
         self.free += [seat.slot for seat in ended]
-        self.policy.release([seat.session for seat in ended if seat.session is not None])
+        self._release(ended)
         return ended
 
     def leave(self) -> None:
         """Free the sessions of episodes that were interrupted, and let others have their games to the end."""
-        if self._waiting:
-            cast(StreamingPolicy, self.policy).cancel()
+        for _, seats in _by_policy(list(self._waiting.values())):
+            cast(StreamingPolicy, seats[0].policy).cancel()
         self._leave_games(self.live)
-        self.policy.release([seat.session for seat in self.live if seat.session is not None])
+        self._release(self.live)
+
+    def _release(self, seats: Sequence[_Seat]) -> None:
+        for policy, mine in _by_policy(seats):
+            policy.release([seat.session for seat in mine if seat.session is not None])
 
     def _leave_games(self, seats: Sequence[_Seat]) -> None:
         if hasattr(self.env, "leave"):
@@ -269,17 +286,19 @@ class _Table:
 
     def _ask(self, seats: Sequence[_Seat]) -> list[tuple[_Seat, Completion]]:
         """Ask for answers to these, and return those that are ready: to all that were asked, or the first to come."""
-        requests = [self._request(seat) for seat in seats]
-        if not hasattr(self.policy, "submit"):
-            return list(zip(seats, self.policy.complete(requests) if requests else [], strict=True))
-        streaming = cast(StreamingPolicy, self.policy)
-        for seat, ticket in zip(seats, streaming.submit(requests), strict=True):
-            self._waiting[ticket], seat.waits = seat, True
         answered = []
-        for ticket, completion in (streaming.collect() if self._waiting else {}).items():
-            seat = self._waiting.pop(ticket)
-            seat.waits = False
-            answered.append((seat, completion))
+        for policy, mine in _by_policy(seats):
+            requests = [self._request(seat) for seat in mine]
+            if not hasattr(policy, "submit"):
+                answered += list(zip(mine, policy.complete(requests), strict=True))
+                continue
+            for seat, ticket in zip(mine, cast(StreamingPolicy, policy).submit(requests), strict=True):
+                self._waiting[id(policy), ticket], seat.waits = seat, True
+        for policy, _ in _by_policy(list(self._waiting.values())):
+            for ticket, completion in cast(StreamingPolicy, policy).collect().items():
+                seat = self._waiting.pop((id(policy), ticket))
+                seat.waits = False
+                answered.append((seat, completion))
         return answered
 
     def _request(self, seat: _Seat) -> Request:
@@ -292,14 +311,14 @@ class _Table:
             )
         ids = self._shown(seat, messages)
         frame = seat.frame
-        if self.policy.needs_expert:
+        if seat.policy.needs_expert:
             frame = frame._replace(info=frame.info | {EXPERT_ACTION: expert_action(self.env, seat.slot)})
         number = stream(self.seed, self.first_group + seat.group, seat.member, len(seat.turns))
         sampling = replace(self.sampling, temperature=0.0) if seat.greedy else self.sampling
         return Request(prompt_ids=ids, sampling=sampling, seed=number, session=seat.session, frame=frame)
 
     def _shown(self, seat: _Seat, messages: Messages) -> tuple[int, ...]:
-        codec = self.policy.codec
+        codec = seat.policy.codec
         if self.context == "step" or not seat.turns:
             return codec.start(messages)
         return codec.extend(messages, codec.ended(seat.turns[-1].completion.token_ids))
@@ -309,13 +328,13 @@ class _Table:
         messages = seat.frame.info.get(keys.MESSAGES) if seat.frame is not None else None
         if messages is None:
             return ()
-        of_frame = getattr(self.policy, "ids_of_frame", None)
+        of_frame = getattr(seat.policy, "ids_of_frame", None)
         ids = self._shown(seat, messages) if of_frame is None else of_frame(seat.frame)
         before = 0
         if self.context == "conversation":
             parts = (turn.completion for turn in seat.turns)
             before = sum(len(part.prompt_ids) + len(part.token_ids) for part in parts)
-        return ids if before + len(ids) < self.policy.context_limit else ()
+        return ids if before + len(ids) < seat.policy.context_limit else ()
 
     def _step(self, seats: Sequence[_Seat], completions: Sequence[Completion], answers: Sequence[str]) -> None:
         stepped: list[_Seat] = []
@@ -357,6 +376,14 @@ class _Table:
             seat.status = "finished"
         elif result.truncated or (seat.turns and len(seat.turns) == self.max_turns):
             seat.status = "cut"
+
+
+def _by_policy(seats: Sequence[_Seat]) -> list[tuple[Policy, list[_Seat]]]:
+    """The policies of these seats, in the order in which they first appear, each with its seats."""
+    found: dict[int, list[_Seat]] = {}
+    for seat in seats:
+        found.setdefault(id(seat.policy), []).append(seat)
+    return [(mine[0].policy, mine) for mine in found.values()]
 
 
 def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> Turn:

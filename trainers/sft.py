@@ -26,20 +26,12 @@ from trainers.config import EnvConfig, EvaluationConfig, ModelConfig
 from trainers.learner import Learner
 from trainers.losses.ppo import PpoLoss
 from trainers.policies.base import Codec, Request, Sampling
-from trainers.policies.scripted import COMMAND_IN_TAGS, ExpertPolicy
+from trainers.policies.scripted import ANSWER_FORMS, ExpertPolicy
 from trainers.rollout import play, stream
 from trainers.samples import Context, Sample, build_samples
 from trainers.settings import LearnerSettings
 from trainers.tasks import TaskOrder
 from trainers.types import Completion, Group
-
-ANSWER_FORMS = {
-    "tags": COMMAND_IN_TAGS,
-    "boxed": "\\boxed{{{command}}}",
-    "json": '{{"name": "act", "arguments": {{"command": "{command}"}}}}',
-    "bare": "{command}",
-}
-"""How an answer holds its command, by the environment's setting `action_format`."""
 
 
 @dataclass(frozen=True, kw_only=True)

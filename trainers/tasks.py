@@ -83,6 +83,13 @@ def _require_games(config: TrainConfig, agents: int) -> None:
             f"env.num_envs must be {seats} or more, a slot for each episode of {agents} agents' groups on one task, "
             f"got {config.env.num_envs}."
         )
+    found = {
+        "replay": config.replay is not None,
+        "judge.kind policy": config.judge.kind == "policy",
+        "sampler.engine vllm": config.sampler.engine == "vllm",
+    }
+    for name in (name for name, there in found.items() if there and config.players.learn == "per-role"):
+        raise BadOptionError(f"{name} must be left out where each role has a policy of its own.")
     for name in ("task_filter", "dynamic_sampling"):
         if getattr(config, name) is not None:
             raise BadOptionError(

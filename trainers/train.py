@@ -17,7 +17,7 @@ and learns from its share of the samples.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,23 @@ from numpy.typing import NDArray
 
 from agent_gym import SlotEnv
 from agent_gym.errors import AgentGymError, BadOptionError
-from trainers.assign import Credited, assign_batch
+from trainers.assign import Credited, uncredited
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
-from trainers.checkpoint import State, checkpoint_bytes, load_latest, load_weights, require_space, save
+from trainers.checkpoint import State, checkpoint_bytes, load_latest, require_space, save
 from trainers.config import TrainConfig, to_toml
-from trainers.critics.part import CriticPart
 from trainers.evaluate import SUMMARY, Evaluation, summarise, summary
-from trainers.extras import Extras, Played, is_of_extras
+from trainers.extras import Extras, Played
 from trainers.interrupt import Interruption
 from trainers.judges import make_judge
-from trainers.learner import Learner
-from trainers.metrics import RunLog, credit_metrics, episode_lines, rollout_metrics, speed_metrics
+from trainers.metrics import RunLog, credit_metrics, episode_lines, players_metrics, rollout_metrics, speed_metrics
 from trainers.parallel import Ranks, limit_threads
+from trainers.players import Players
 from trainers.playing import FILTERING, Playing
 from trainers.policies.base import TrainablePolicy
 from trainers.rollout import RolloutStats
 from trainers.run_files import CHECKPOINTS, CONFIG, written_whole
-from trainers.samples import Sample, build_samples
+from trainers.samples import Sample
+from trainers.students import Models, Student
 from trainers.tasks import TaskOrder, choose_tasks
 from trainers.types import Group
 
@@ -62,7 +62,9 @@ class Trainer:
     Args:
         config: Everything else.
         env: Environments that render prompts for `config.env.context`: a `TextVectorEnv`, or slots.
-        policy: Answers the prompts, and is trained in place.
+        policy: Answers the prompts, and is trained in place. In a game of several agents it may be one for each role,
+            by its name: those that `config.players.roles` names stay as they are, and the others are one policy or
+            different ones, as `config.players.learn` says.
         callbacks: Told of every event.
         resume: Go on from the last checkpoint in the output directory, if there is one.
         playing: Makes what plays; others than this process may, see `trainers.ray_engine`.
@@ -73,7 +75,7 @@ class Trainer:
         config: TrainConfig,
         *,
         env: Any,
-        policy: TrainablePolicy,
+        policy: TrainablePolicy | Mapping[str, Any],
         callbacks: Sequence[TrainerCallback] = (),
         resume: bool = False,
         playing: Callable[[Any, SlotEnv, TrainConfig, Ranks], Playing] = Playing,
@@ -82,31 +84,26 @@ class Trainer:
         self.config = config
         self.directory = Path(config.output_dir)
         self.ranks = Ranks.from_environment()
-        self.policy = policy
         self.env, self.train_tasks, self.eval_tasks = choose_tasks(config, env)
         self.callbacks = list(callbacks)
         self.control = TrainControl()
         self.state = TrainState()
-        self.playing = playing(policy, self.env, config, self.ranks)
         config.require_complete()
-        self.extras = Extras(config, make_judge(config.judge, policy, self.ranks))
+        self.playing = playing(policy, self.env, config, self.ranks)
+        self.cast = self.playing.cast
+        if type(self.playing) is not Playing and (config.players != Players() or config.self_play is not None):
+            raise BadOptionError("players and self_play must be left out where other processes play (--ray).")
+        policies = list(self.cast.learners.values())
+        self.extras = Extras(config, make_judge(config.judge, policies[0] if len(policies) == 1 else None, self.ranks))
         if config.env.context == "conversation":
-            policy.codec.check_prefix()
+            for one in policies:
+                one.codec.check_prefix()
         self._check_directory(resume)
-        self.learner = Learner(
-            policy.model,
-            config.learner,
-            config.loss,
-            temperature=config.rollout.temperature,
-            total_updates=config.iterations - config.warmup_iterations,
-            ranks=self.ranks,
-            seed=config.seed,
-            keep_reference=getattr(config.credit, "needs_reference", False),
-        )
-        self.critic = CriticPart(config, policy, self.ranks)
-        needed = checkpoint_bytes(policy.model, config.output.keep, self.critic.checkpoint_bytes)
-        require_space(self.directory, needed)
-        weights = sum(parameter.numel() for parameter in policy.model.parameters())
+        self.students = [Student(name, one, config, self.ranks) for name, one in self.cast.learners.items()]
+        """The policies that learn: one, or one for each role."""
+        self._token_counts = {student.log_name("learner/tokens") for student in self.students}
+        require_space(self.directory, self._checkpoint_bytes())
+        weights = sum(parameter.numel() for one in policies for parameter in one.model.parameters())
         self.save_steps = config.output.save_steps or (1 if weights < SMALL_MODEL else 10)
         self._saved_at: int | None = None
         if resume:
@@ -132,15 +129,11 @@ class Trainer:
                         self._save(best=True)
                     played = self._play(interruption)
                     self._play_ahead()
-                    credited = assign_batch(
-                        config.credit,
-                        played.groups,
-                        [self.extras.chain],
-                        config.env.context,
-                        self.learner.reference_logprobs,
-                        self.critic.assess,
-                    )
-                    self._emit("on_rollout", credited=credited)
+                    credited = [
+                        student.credit(self.extras.estimator, played.groups, [self.extras.chain])
+                        for student in self.students
+                    ]
+                    self._emit("on_rollout", credited=[one for theirs in credited for one in theirs])
                     learnt = self._learn(credited)
                     synced_s = self._sync()
                     remembered = self.extras.remember(played, self.state.iteration)
@@ -173,6 +166,8 @@ class Trainer:
         iteration, settings = self.state.iteration, self.config.rollout
         if self.extras.must_filter:
             self._filter_tasks(interruption)
+        if self.cast.earlier is not None:
+            self.cast.earlier.keep(iteration)
 
         def play_some(first: int, count: int) -> tuple[list[Group], RolloutStats]:
             tasks = self._tasks_of(iteration, first, count)
@@ -210,32 +205,23 @@ class Trainer:
     def _logprobs(self, samples: Sequence[Sample]) -> list[NDArray[np.float64]]:
         """Log-probabilities under the weights in hand, of samples that all ranks hold: each computes its share."""
         mine = self.ranks.share(samples)
-        logprobs = [values.double().numpy() for values in self.learner.logprobs(mine)]
+        logprobs = [values.double().numpy() for values in self.students[0].learner.logprobs(mine)]
         parts = self.ranks.gather(dict(zip([sample.key for sample in mine], logprobs, strict=True)))
         found = {key: values for theirs in parts for key, values in theirs.items()}
         return [found[sample.key] for sample in samples]
 
     # -- learn ---------------------------------------------------------------------------------------------------------
 
-    def _learn(self, credited: Sequence[Credited]) -> dict[str, float]:
-        """Turn credited episodes into samples, and move the weights; each rank learns from its share.
-
-        A critic learns first, from the same hidden states that its values were computed from.
-        """
-        samples = build_samples(
-            [one.group for one in credited], [one.learnt for one in credited], self.config.env.context
-        )
-        # Dealt out by length, so that no rank gets all the long ones.
-        samples.sort(key=lambda sample: (-len(sample), sample.key))
-        self.policy.rest()
-        taught = self.critic.learn(samples, credited)
-        waits = self.state.iteration < self.config.warmup_iterations
-        learnt = {"seconds": 0.0} if waits else self.learner.update(self.ranks.share(samples))
-        self.learner.forget_gradients()
-        return learnt | taught | {"seconds": learnt["seconds"] + taught["seconds"]}
+    def _learn(self, credited: Sequence[Sequence[Credited]]) -> dict[str, float]:
+        """Let each student learn from its own; returns what to log, and `seconds`."""
+        learnt = {"seconds": 0.0}
+        for student, theirs in zip(self.students, credited, strict=True):
+            found = student.learn(theirs, self.state.iteration)
+            learnt |= found | {"seconds": learnt["seconds"] + found["seconds"]}
+        return learnt
 
     def _sync(self) -> float:
-        """Let the policy answer with the new weights; returns the seconds it took."""
+        """Let the policies answer with the new weights; returns the seconds it took."""
         began = time.perf_counter()
         self.playing.sync(self.state.iteration + 1)
         return time.perf_counter() - began
@@ -244,7 +230,7 @@ class Trainer:
 
     def _log(
         self,
-        credited: Sequence[Credited],
+        by_student: Sequence[Sequence[Credited]],
         played: Played,
         remembered: dict[str, float],
         learnt: dict[str, float],
@@ -252,15 +238,18 @@ class Trainer:
         seconds: float,
     ) -> None:
         """Write the iteration's episodes and metrics, led by the evaluation of the weights that played it."""
+        credited = [one for theirs in by_student for one in theirs]
         stats, learning_s = played.stats, learnt.pop("seconds")
+        tokens = sum(value for name, value in learnt.items() if name in self._token_counts)
         metrics = {
             **self.state.evaluation,
             **rollout_metrics(played.everything, stats),
+            **players_metrics(played.everything, self.state.iteration),
             **played.figures,
             **credit_metrics(credited),
             **remembered,
-            **{name if "/" in name else f"learner/{name}": value for name, value in learnt.items()},
-            **speed_metrics(stats, learning_s, learnt.get("tokens", 0.0), seconds),
+            **learnt,
+            **speed_metrics(stats, learning_s, tokens, seconds),
             "time/sync_s": synced_s,
             **self.playing.metrics(played.everything, self.state.iteration),
         }
@@ -268,7 +257,8 @@ class Trainer:
         metrics |= self.ranks.maxima({name: value for name, value in metrics.items() if name.startswith("memory/")})
         if self.ranks.is_main:
             if self.config.output.episodes:
-                self.log.log_episodes(episode_lines(self.state.iteration, credited, played.replayed))
+                watched = [uncredited(group) for group in played.watched]
+                self.log.log_episodes(episode_lines(self.state.iteration, [*credited, *watched], played.replayed))
             self.log.log(self.state.iteration, metrics)
         self._emit("on_log", logs=metrics)
         self.state.iteration += 1
@@ -279,10 +269,14 @@ class Trainer:
     # -- evaluate ------------------------------------------------------------------------------------------------------
 
     def _evaluate(self, interruption: Interruption) -> bool:
-        """Evaluate the weights in hand on the validation tasks; returns whether they are the best so far."""
+        """Evaluate the weights in hand on the validation tasks; returns whether they are the best so far.
+
+        In a game of several agents the roles that do not learn are played, but not counted.
+        """
         if not self.eval_tasks:
             return False
-        result = summarise(self.playing.evaluate(self.eval_tasks, interruption))
+        groups = self.playing.evaluate(self.eval_tasks, interruption)
+        result = summarise([group for group in groups if group.learner is not None])
         best = self.state.best_success is None or result.all.success > self.state.best_success
         if best:
             self.state.best_success, self.state.best_iteration = result.all.success, self.state.iteration
@@ -309,22 +303,24 @@ class Trainer:
 
     def _save(self, *, best: bool) -> None:
         """Write a checkpoint of the weights in hand; rank 0 does, and the others wait."""
-        learner, extras, critic = self.learner.state(), self.extras.state(), self.critic.state()
+        students = {student.name: student.state() for student in self.students}
+        earlier = self.cast.earlier.state() if self.cast.earlier is not None else State()
+        states = [*students.values(), self.extras.state(), earlier]
+        of_students = {name: state.values for name, state in students.items()}
         if self.ranks.is_main:
             path = save(
                 self.directory / CHECKPOINTS,
                 self.state.iteration,
                 State(
-                    tensors=learner.tensors | extras.tensors | critic.tensors,
+                    tensors={name: tensor for state in states for name, tensor in state.tensors.items()},
                     values={
-                        "learner": learner.values,
-                        "extras": extras.values,
-                        "critic": critic.values,
+                        **of_students.pop("", {}),
+                        "students": of_students,
+                        "extras": states[-2].values,
                         "trainer": asdict(self.state),
                     },
                 ),
-                model=self.policy.model,
-                tokenizer=self.policy.tokenizer,
+                model=Models(self.students),
                 keep=self.config.output.keep,
                 best=best,
             )
@@ -338,15 +334,22 @@ class Trainer:
         if checkpoint is None:
             return
         values, tensors = checkpoint.state.values, checkpoint.state.tensors
-        load_weights(self.policy.model, checkpoint.path)
-        of_learner = {name: tensor for name, tensor in tensors.items() if not is_of_extras(name)}
-        self.learner.load_state(State(tensors=of_learner, values=values["learner"]))
+        for student in self.students:
+            own = values["students"][student.name] if student.name else values
+            student.load(checkpoint.path, State(tensors=tensors, values=own))
         self.extras.load_state(State(tensors=tensors, values=values.get("extras", {})))
-        self.critic.load_state(State(tensors=tensors, values=values.get("critic", {})))
+        if self.cast.earlier is not None:
+            self.cast.earlier.load_state(checkpoint.state)
         if self.extras.tasks is not None:
             self.train_tasks = TaskOrder(self.extras.tasks, self.config.seed)
         self.state = TrainState(**values["trainer"])
         self._saved_at = self.state.iteration
+
+    def _checkpoint_bytes(self) -> int:
+        earlier = 0 if self.cast.earlier is None else self.cast.earlier.checkpoint_bytes
+        keep = self.config.output.keep
+        needs = [checkpoint_bytes(one.policy.model, keep, one.critic.checkpoint_bytes) for one in self.students]
+        return sum(needs) + (keep + 2) * earlier
 
     def _check_directory(self, resume: bool) -> None:
         """Refuse to mix two runs in one directory, before anything is trained.

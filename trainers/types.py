@@ -136,3 +136,9 @@ class Group:
 
     task: str
     episodes: tuple[Episode, ...]
+    learner: str | None = ""
+    """Which of the policies that learn played it: a role, or empty where there is but one; none if nobody learns."""
+    player: str = ""
+    """Who played it, where nobody learns from it: `expert`, an earlier self as `iteration 40`, …"""
+    against: str = ""
+    """Who played the other roles of its games, likewise; empty where policies in hand did."""

@@ -45,8 +45,6 @@ from agent_gym.multi_agent.parts import View
 
 PROGRESS = "progress"
 """Entry of `info`: the share of the specification that is done, 0 to 1, or −1 once it is violated; a potential."""
-SPECIFICATION = "specification"
-"""Entry of `info`: the levels of formulas by name, the top level first."""
 
 
 class Household(TextGame):
@@ -184,7 +182,7 @@ class Household(TextGame):
             more={
                 keys.SUBGOALS: tuple(sorted(self._labels)),
                 PROGRESS: self._spec.progress,
-                SPECIFICATION: tuple(dict(level) for level in self._levels),
+                keys.SPECIFICATION: tuple(dict(level) for level in self._levels),
             },
         )
 

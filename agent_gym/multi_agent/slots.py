@@ -215,6 +215,7 @@ class GameSlots(LocalSlots):
 
     Attributes:
         agents: Who plays in each game. Tasks of a split come in runs of this length, one of each agent.
+        roles: The role of each agent.
     """
 
     def __init__(
@@ -239,6 +240,7 @@ class GameSlots(LocalSlots):
         if num_slots < len(game.possible_agents):
             raise BadOptionError(f"num_slots must be {len(game.possible_agents)} or more, got {num_slots}.")
         self.agents = tuple(game.possible_agents)
+        self.roles = dict(game.roles)
         self._make = make
         self._opened = 0
         self._games = [SharedGame(game)]

@@ -1,4 +1,4 @@
-"""Training in games of several agents, through the command line: one policy plays all roles."""
+"""Training in games of several agents, through the command line."""
 
 import json
 
@@ -64,6 +64,36 @@ def test_a_model_is_evaluated_in_both_roles_against_itself(tmp_path, capsys):
     assert sum(wins) == pytest.approx(1)  # somebody wins each hand
 
 
+def test_models_of_their_own_are_evaluated_in_their_roles_and_against_others(tmp_path, capsys):
+    words = [*GAME, *SMALL, *LOG, "--iterations", "2", "--output-dir", str(tmp_path / "run")]
+    own = ["--players.learn", "per-role", "self_play:on", "--self-play.every", "1", "--credit.decay", "0.95"]
+    assert main(["train", *words, "credit:rae", *own]) == 0, capsys.readouterr().err
+    model = tmp_path / "run" / "checkpoints" / "step_00000002"
+    asked = ["--model", str(model), "--split", "test", "--temperature", "1", "--samples", "4"]
+    summaries = {}
+    for name, players in (
+        ("both", []),
+        ("expert", ["second=expert"]),
+        ("model", [f"first={tmp_path / 'run' / 'checkpoints' / 'step_00000001'}"]),
+    ):
+        more = ["--players.roles", *players] if players else []
+        assert main(["eval", *asked, *more, "--output-dir", str(tmp_path / name)]) == 0, capsys.readouterr().err
+        summaries[name] = json.loads((tmp_path / name / "summary.json").read_text(encoding="utf-8"))
+    kinds = {name: {task["kind"] for task in one["per_task"]} for name, one in summaries.items()}
+    assert kinds == {"both": {"first", "second"}, "expert": {"first"}, "model": {"second"}}
+    names = {
+        name: {role: one["name"] for role, one in found["model"]["players"].items()}
+        for name, found in summaries.items()
+    }
+    assert names == {
+        "both": {"first": "first", "second": "second"},
+        "expert": {"first": "first", "second": "expert"},
+        "model": {"first": "first", "second": "second"},
+    }
+    hashes = {name: found["model"]["players"]["first"]["sha256"] for name, found in summaries.items()}
+    assert hashes["both"] == hashes["expert"] != hashes["model"]
+
+
 def test_two_ranks_do_not_tear_a_game_apart():
     tasks = make_llm_games("kuhn_poker_v0", 2).tasks("train")[:6]
     shares = []
@@ -85,6 +115,13 @@ def test_two_ranks_do_not_tear_a_game_apart():
         (["--env", "kuhn_pocker_v0"], "Did you mean 'kuhn_poker_v0'?"),
         (["--env.settings", "turns=3"], "turns"),
         (["--env.split", "valid"], "valid"),
+        (["--players.roles", "secnd=expert"], "Did you mean 'second'?"),
+        (["--players.roles", "second=runs/nothing"], "'runs/nothing', and there is no such directory"),
+        (
+            ["--players.learn", "per-role", "replay:on"],
+            "replay must be left out where each role has a policy",
+        ),
+        (["--env", "AgentGym/KeyDoor-v0", "--players.learn", "per-role"], "this environment has no roles"),
     ],
 )
 def test_what_would_not_work_is_refused_before_anything_is_played(tmp_path, capsys, words, said):

@@ -99,7 +99,7 @@ def _prepare(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
 
 
 def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
-    from trainers.commands import load_policy
+    from trainers.commands import load_trained
     from trainers.evaluate import versions
     from trainers.train import Trainer
 
@@ -110,9 +110,9 @@ def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
         shared = json.loads((job.model / "ready.json").read_text(encoding="utf-8"))
         config = replace(config, model=ModelConfig(path=shared["model"]))
     env = make_envs(config.env)
-    before = shared["tests"] if shared else _tests(arena, config, env, load_policy(config.model, trained=True))
+    policy = load_trained(config, env)
+    before = shared["tests"] if shared else _tests(arena, config, env, policy)
     began = time.process_time()
-    policy = load_policy(config.model, trained=True, sampler=config.sampler)
     trainer = Trainer(config, env=env, policy=policy, callbacks=[Budget(arena)], resume=True)
     trainer.train()
     if trainer.interrupted:  # told to stop with the study: half a curve is no result, and its checkpoint is there

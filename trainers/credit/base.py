@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,17 @@ class TokenCredit(Protocol):
         Raises:
             ValueError: If the batch lacks what the estimator needs, such as a critic's values.
         """
+
+
+@runtime_checkable
+class RememberingCredit(TokenCredit, Protocol):
+    """An estimator that goes on from what earlier batches were; `start()` of its settings makes it."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what it remembers, as JSON can hold it."""
+
+    def load_state(self, state: dict[str, Any], /) -> None:
+        """Go on from a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -165,6 +166,16 @@ class HfPolicy:
             self._sessions.pop(session, None)
         if not self._sessions:
             self._cache = RowCache(self._attention_dtype(), self.device)
+
+    def twin(self) -> HfPolicy:
+        """Return a policy with the same tokenizer and weights of its own, which change with nobody's."""
+        return HfPolicy(
+            copy.deepcopy(self.model),
+            self.tokenizer,
+            context_limit=self.context_limit,
+            max_batch=self._max_batch,
+            prefill_tokens=self._prefill_tokens,
+        )
 
     def rest(self) -> None:
         """Do nothing: without conversations there is no cache."""

@@ -15,6 +15,13 @@ from trainers.types import Completion
 
 COMMAND_IN_TAGS: Final = "<action>{command}</action>"
 """How an answer holds its command in the wrappers' default form."""
+ANSWER_FORMS: Final = {
+    "tags": COMMAND_IN_TAGS,
+    "boxed": "\\boxed{{{command}}}",
+    "json": '{{"name": "act", "arguments": {{"command": "{command}"}}}}',
+    "bare": "{command}",
+}
+"""The same by the environment's setting `action_format`."""
 
 
 class ByteCodec:

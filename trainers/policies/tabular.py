@@ -17,6 +17,7 @@ something out is a state that the policy cannot tell apart.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -258,6 +259,7 @@ class TabularPolicy:
             raise BadOptionError("a tabular policy is trained in one process: run it without torchrun.")
         self._table = model or TabularModel(settings)
         self.model: nn.Module = self._table
+        self._form = form
         self.codec: Codec = TabularCodec(self._table.names, form)
         self.tokens_processed = 0
 
@@ -311,6 +313,10 @@ class TabularPolicy:
 
     def release(self, sessions: Iterable[int]) -> None:
         """Do nothing: nothing is remembered from turn to turn."""
+
+    def twin(self) -> TabularPolicy:
+        """Return a policy with the same names and weights of its own, which change with nobody's."""
+        return TabularPolicy(copy.deepcopy(self._table), form=self._form)
 
     def rest(self) -> None:
         """Do nothing: there is no cache."""

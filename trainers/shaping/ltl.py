@@ -10,11 +10,13 @@ three things to wait for pays a third for each.
 A violated formula has Φ = −1. Only this form leaves the best policy as it is; +1 on acceptance and −1 on violation,
 which are usual too, are a reward for the task itself (`outcome`).
 
-The propositions true after each turn are read from `info`; the state before the first turn is not part of the trace.
+The formulas are those of the configuration, the same for all tasks, or each task's own, where the environment tells
+them (`household_v0` does). The propositions true after each turn are read from `info`; the state before the first turn
+is not part of the trace.
 What formulas on several levels mean says `agent_gym.ltl.task`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_gym import keys
+from agent_gym.errors import BadOptionError
 from agent_gym.ltl.formula import Labels
 from agent_gym.ltl.task import Task
 from trainers.credit.numerics import check_choice
@@ -37,7 +40,8 @@ class LtlProgress:
     """Adds the differences of a potential that measures progress through a formula."""
 
     levels: tuple[Mapping[str, str], ...] = ()
-    """Formulas by name, the top level first; names of a level are propositions of the one above."""
+    """Formulas by name, the top level first; names of a level are propositions of the one above. None: those of each
+    task, which the environment tells in `info["specification"]`."""
     gamma: float = 0.95
     """γ, the discount that returns are computed with."""
     weight: float = 1.0
@@ -60,13 +64,17 @@ class LtlProgress:
             Task(self.levels)
 
     def __call__(self, group: Group, /) -> Group:
-        """Return the group with differences of progress, and outcomes, added."""
-        return reshape(group, self._shaped) if self.levels else group
+        """Return the group with differences of progress, and outcomes, added.
+
+        Raises:
+            BadOptionError: If there are no formulas, neither here nor in `info`.
+        """
+        return reshape(group, self._shaped)
 
     def _shaped(self, episode: Episode) -> Floats:
         if not episode.turns:
             return episode.rewards
-        task = Task(self.levels)
+        task = Task(self.levels or self._told(episode.turns[0]))
         potentials, outcomes = [task.progress], []
         for turn in episode.turns:
             decided = task.verdict != "undecided"
@@ -77,6 +85,15 @@ class LtlProgress:
             potentials[-1] = 0.0
         difference = potential_differences(np.array(potentials), self.gamma)
         return episode.rewards + self.weight * difference + self.outcome * np.array(outcomes, dtype=np.float64)
+
+    def _told(self, turn: Turn) -> Sequence[Mapping[str, str]]:
+        levels: Sequence[Mapping[str, str]] | None = turn.info.get(keys.SPECIFICATION)
+        if levels is None:
+            raise BadOptionError(
+                "shaping.ltl.levels must name formulas of the task: this environment tells none in "
+                f"info[{keys.SPECIFICATION!r}]."
+            )
+        return levels
 
     def _labels(self, turn: Turn) -> Labels:
         told = turn.info.get(self.entry, ())

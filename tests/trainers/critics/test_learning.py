@@ -111,8 +111,8 @@ def test_a_run_without_a_critic_has_nothing_of_it(model, tmp_path):
     config = small_config(tmp_path / "run", credit={"method": "grpo"}, critic={"warmup_iterations": 1}, iterations=1)
     trainer = Trainer(config, env=corridor(4), policy=HfPolicy(*load_model(model)))
     trainer.train()
-    assert trainer.critic.critic is None
-    assert trainer.critic.state().tensors == {}
+    assert trainer.students[0].critic.critic is None
+    assert trainer.students[0].critic.state().tensors == {}
     [line] = [line for line in lines_of(tmp_path / "run") if "rollout/episodes" in line]
     assert not any(name.startswith("critic/") for name in line)
     assert "learner/grad_norm" in line  # nothing waits for a critic that is not there

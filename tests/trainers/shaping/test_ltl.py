@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_gym.errors import BadOptionError
 from tests.trainers.shaping.made import made_group, made_turn, rewards_of
 from trainers.credit.numerics import returns_to_go
 from trainers.shaping import LtlProgress
@@ -30,7 +31,18 @@ def test_progress_is_paid_as_differences_of_a_potential():
     assert rewards_of(only(labelled("a", "b", "b"))) == [[0, 2, 0], []]
     assert rewards_of(only(labelled("b", "a", "b"))) == [[-2, 0, 0], []]
     assert rewards_of(only(labelled("a", "a"))) == [[0, 0], []]
-    assert rewards_of(LtlProgress()(labelled("a"))) == [[0], []]
+
+
+def test_without_formulas_each_task_has_its_own():
+    def told(levels, *steps):
+        turns = [made_turn(info={"subgoals": tuple(labels), "specification": levels}) for labels in steps]
+        return made_group(Episode(turns=tuple(turns), status="finished"))
+
+    shaper = LtlProgress(gamma=0.9)
+    for levels in (({"p": ORDER},), ({"p": "F x"}, {"x": "F(a && F b)"})):
+        steps = ("", "a", "", "b")
+        expected = LtlProgress(levels=levels, gamma=0.9)(labelled(*steps))
+        assert rewards_of(shaper(told(levels, *steps))) == rewards_of(expected)[:1] != [[0.0] * 4]
 
 
 @given(st.lists(st.frozensets(st.sampled_from("abc")), min_size=1, max_size=6), st.sampled_from([0.0, 0.9, 1.0]))
@@ -43,6 +55,8 @@ def test_what_is_added_telescopes_to_nothing(steps, gamma):
 def test_settings_and_infos_that_mean_nothing_are_refused():
     with pytest.raises(ValueError, match="names of propositions"):
         LtlProgress(levels=({"p": "a"},))(made_group(Episode(turns=(made_turn(info={"subgoals": "ab"}),))))
+    with pytest.raises(BadOptionError, match=r"tells none in info\['specification'\]"):
+        LtlProgress()(labelled("a"))
     with pytest.raises(ValueError, match="gamma between"):
         LtlProgress(gamma=2.0)
     with pytest.raises(ValueError, match="finite weight"):
