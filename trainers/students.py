@@ -33,7 +33,7 @@ class Models:
         """Write all of them."""
         for student in self._students:
             place = str(Path(save_directory) / student.name)
-            student.policy.model.save_pretrained(place)  # type: ignore[operator]  # of transformers, peft, and tables
+            student.policy.model.save_pretrained(place)
             if student.policy.tokenizer is not None:
                 student.policy.tokenizer.save_pretrained(place)
 

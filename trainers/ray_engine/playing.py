@@ -46,7 +46,7 @@ class RayPlaying(Playing):
     def sync(self, version: int) -> None:
         """Put the learner's weights where workers find them, once for all; each fetches them when it plays next."""
         if self._pool is not None:
-            self._version, self._weights = version, load_ray().put(pack(self.policy.model))  # type: ignore[attr-defined]
+            self._version, self._weights = version, load_ray().put(pack(self.policy.model))
 
     def begin(self, tasks: Sequence[str], group_size: int, iteration: int) -> None:
         """Have the first groups of a later iteration played with the weights in hand, unless they are under way."""
