@@ -9,6 +9,7 @@ the better half of a purchase would reward buying at once.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ CONFIG = TrainConfig(
         split="generated_train",
         context="conversation",
         num_envs=128,
-        settings={"action_format": "bare", "instructions": "", "reward": "success"},
+        settings={"action_format": "bare", "instructions": "", "reward": "success", "expert_steps": 5},
     ),
     rollout=RolloutConfig(groups=16, group_size=8, max_new_tokens=40, max_turns=15),
     reward=RewardConfig(invalid_penalty=0.0),
@@ -37,6 +38,7 @@ CONFIG = TrainConfig(
     output_dir="runs/webshop-tiny",
 )
 
+_ASIN = r"\bb0[\da-z]{8}\b"
 _CODE = r"b0(?=[\da-z]{8}\b)|" + "|".join(rf"(?<=\bb0[\da-z]{{{2 * i}}})[\da-z]{{2}}" for i in range(4))
 TINY = TinySettings(
     hidden_size=128,
@@ -47,8 +49,11 @@ TINY = TinySettings(
     # A product's code is "b0" and four pairs of characters, so that any code can be copied pair by pair; a price is its
     # dollars and its cents.
     words=rf" ?(?:{_CODE})| ?\[sep\]| ?(?:click|search)\[| ?\d+| ?[a-z'-]+| ?[^\sa-z\d]|\s+",
-    # Every page but the first begins with the instruction once more, and has buttons that are always there.
+    # Every page but the first begins with the instruction once more, and has buttons that are always there. Of a page of
+    # results the model sees six products, and of each the first eight words.
     drop=(
+        rf"\A(?:.*?{_ASIN}){{6}}.*?\K\[sep\] {_ASIN}.*\Z",
+        rf"(?:{_ASIN} \[sep\] (?:\S+ ){{8}})\K[^\[]*(?=\[sep\])",
         r"\Ainstruction: \[sep\] .*? \[sep\] (?=back to search)",
         r"back to search \[sep\] |< prev \[sep\] |next > \[sep\] |rating: n\.a\. \[sep\] .*\Z",
         r"webshop \[sep\] instruction: \[sep\] | \[sep\] search\Z|\(total results: \d+\) \[sep\] ",
@@ -60,7 +65,7 @@ TINY = TinySettings(
 )
 VOCABULARY_EPISODES = 800
 """Expert episodes that the tokenizer is trained on."""
-SFT = FROM_NOTHING
+SFT = replace(FROM_NOTHING, rounds=6)
 
 
 def pairs(_: Iterable[str]) -> list[str]:

@@ -87,6 +87,7 @@ class WebshopEnv(TextEnv):
         observation: str = "text",
         nouns: str = "light",
         search_anywhere: bool = False,
+        expert_steps: int = 15,
         render_mode: str | None = None,
     ) -> None:
         """Set up the environment; products are read, or generated, when they are first needed.
@@ -104,6 +105,8 @@ class WebshopEnv(TextEnv):
             nouns: How the nouns of titles are found, by which types of products are compared: `"light"`, or `"spacy"`
                 as the benchmark does (needs the extra `webshop-spacy` and its model).
             search_anywhere: Whether `search[…]` works on pages without a search bar too, as in the benchmark.
+            expert_steps: In which the expert means to have bought: with 5 it searches, opens, chooses and buys, and
+                reads nothing, as a short demonstration.
             render_mode: `"ansi"`, `"html"` (the page as a browser shows it) or `None`.
 
         Raises:
@@ -121,6 +124,7 @@ class WebshopEnv(TextEnv):
         if not isinstance(search_anywhere, bool):
             raise BadOptionError(f"search_anywhere must be True or False, got {search_anywhere!r}.")
         self.search_anywhere = search_anywhere
+        self.expert_steps = _check_count("expert_steps", expert_steps, 1)
         self._data = None if data is None else data_directory(data)
         self._tagger = noun_tagger(nouns)
         self._visit: Visit | None = None
@@ -164,7 +168,7 @@ class WebshopEnv(TextEnv):
         """Return an expert that shops from what the pages say."""
         from agent_gym.envs.webshop.expert import WebshopExpert
 
-        return WebshopExpert()
+        return WebshopExpert(self.expert_steps)
 
     def render(self) -> str | None:
         """Return the page as HTML in render mode `"html"`; else as every text environment does."""

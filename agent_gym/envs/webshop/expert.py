@@ -14,7 +14,7 @@ from agent_gym.envs.webshop.expert_words import SURE, Cover, Wish, choice, like_
 from agent_gym.errors import EpisodeError
 
 STEPS = 15
-"""Steps that the benchmark allows; towards the end the expert buys what it has."""
+"""Steps that the benchmark allows."""
 
 _HOPES = (0.3, 0.6, 1.0)
 """Most that a word costs that has not been found, when none, one, and both of the texts have been read."""
@@ -59,10 +59,14 @@ class _Candidate:
 
 
 class WebshopExpert:
-    """Plays one episode; told observations only."""
+    """Plays one episode; told observations only.
 
-    def __init__(self) -> None:
-        """Start before the first observation."""
+    Args:
+        steps: In which it means to have bought. Towards the end it buys what it has; with few it reads nothing.
+    """
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self._most = steps
         self._page: Page | None = None
         self._wish = Wish((), 0, "", ())
         self._limit = float("inf")
@@ -149,7 +153,7 @@ class WebshopExpert:
         best = min(self._found, key=self._cost)
         if any(row.asin == best for row in self._page.rows):
             last = self._page.rows[-1].asin == self._found[-1]
-            if last and self._cost(best) >= _LACKS and STEPS - self._steps >= _TURN:
+            if last and self._cost(best) >= _LACKS and self._most - self._steps >= _TURN:
                 return "click[next >]"
             return f"click[{best.lower()}]"
         shown = self._found.index(self._page.rows[0].asin) if self._page.rows else len(self._found)
@@ -161,7 +165,7 @@ class WebshopExpert:
         choices = self._choices(here)
         cover = self._cover(here)
         unsure = cover.unsure
-        left = STEPS - self._steps - len(choices) - 1
+        left = self._most - self._steps - len(choices) - 1
         if unsure or cover.missed or here.row.high > self._limit:
             others = [self._cost(asin) for asin in self._found if asin != self._here]
             if left >= _RETURN and min(others, default=float("inf")) < self._cost(self._here) - _MARGIN:
@@ -207,7 +211,7 @@ class WebshopExpert:
                 lacks = lacks or (price > SURE and not (self._wish.pairs and word in self._wish.name))
             else:
                 cost += min(price, candidate.hope)
-        return cost + (_LACKS if lacks and STEPS - self._steps >= _EXPLORE else 0.0)
+        return cost + (_LACKS if lacks and self._most - self._steps >= _EXPLORE else 0.0)
 
     def _price_risk(self, row: Row) -> float:
         """Return the chance that a product costs more than the limit, where the page names a range."""
