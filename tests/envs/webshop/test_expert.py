@@ -6,7 +6,7 @@ from agent_gym.envs.webshop.expert_pages import Page, Row, prices, read_page
 from agent_gym.envs.webshop.expert_words import Cover, choice, like_a_value, limit_of, read_wish, tokens
 from agent_gym.envs.webshop.pages import item_page, results_page, search_page, sub_page
 from agent_gym.envs.webshop.readable import readable
-from agent_gym.errors import EpisodeError
+from agent_gym.errors import BadOptionError, EpisodeError
 from tests.envs.webshop.small_shop import CHAIR, LAMP, make_product, visit_of
 
 for package in ("Stemmer", "bm25s", "filelock", "platformdirs", "rapidfuzz"):
@@ -289,3 +289,14 @@ def test_both_forms_lead_to_the_same_purchases(env):
     other = WebshopEnv(split="generated_test", products=1000, observation="readable")
     for task in env.tasks("generated_test")[:24]:
         assert play(env, task) == play(other, task)
+
+
+def test_in_a_hurry_it_buys_within_its_steps(env):
+    hasty = WebshopEnv(split="generated_valid", products=1000, expert_steps=5)
+    tasks = env.tasks("generated_valid")[:40]
+    slow, quick = ([play(one, task) for task in tasks] for one in (env, hasty))
+    # Search, open, buy, and one click for each option: goals ask for two at most.
+    assert max(steps for _, steps in quick) <= 5 < max(steps for _, steps in slow)
+    assert sum(score == 1 for score, _ in quick) >= 0.6 * len(tasks)  # 79 % of 150
+    with pytest.raises(BadOptionError, match="expert_steps must be"):
+        WebshopEnv(expert_steps=0)
