@@ -49,8 +49,8 @@ TINY = TinySettings(
     # A product's code is "b0" and four pairs of characters, so that any code can be copied pair by pair; a price is its
     # dollars and its cents.
     words=rf" ?(?:{_CODE})| ?\[sep\]| ?(?:click|search)\[| ?\d+| ?[a-z'-]+| ?[^\sa-z\d]|\s+",
-    # Every page but the first begins with the instruction once more, and has buttons that are always there. Of a page of
-    # results the model sees six products, and of each the first eight words.
+    # Every page but the first begins with the instruction once more, and has buttons that are always there. Of a page
+    # of results the model sees six products, and of each the first eight words.
     drop=(
         rf"\A(?:.*?{_ASIN}){{6}}.*?\K\[sep\] {_ASIN}.*\Z",
         rf"(?:{_ASIN} \[sep\] (?:\S+ ){{8}})\K[^\[]*(?=\[sep\])",
