@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from agent_gym.errors import AgentGymError, BadOptionError
-from tests.trainers.ray_engine.ray_runs import check_same, configure, lines_of, train
+from tests.trainers.ray_engine.ray_runs import After, check_same, configure, lines_of, processes, train
 from tests.trainers.ray_engine.toy_worker import ToyWorker
 from trainers.interrupt import Interruption
 from trainers.ray_engine.cluster import load_ray
@@ -77,6 +77,26 @@ def test_what_is_played_during_an_update_is_one_update_old(cluster, model, plain
     assert [line["rollout/episodes"] for line in lines] == [6, 6, 6, 6]
     tasks, others = ([one["task"] for one in lines_of(where, "episodes.jsonl")] for where in (run, plain))
     assert tasks == others
+
+
+def test_a_node_that_goes_takes_nothing_with_it(cluster, model, plain, tmp_path):
+    run = tmp_path / "run"
+    node = cluster.add_node(num_cpus=1)
+    raylet = node.all_processes["raylet"][0].process.pid
+    lost: list[int] = []
+
+    def take_node():
+        lost.extend(processes("RolloutWorker", [raylet]))
+        cluster.remove_node(node, allow_graceful=False)
+
+    take = After(run, take_node)
+    # Two cores for the learner rank and one for a worker are the first node, one for another worker is the second.
+    settings = {"address": "auto", "learner_cpus": 2}
+    assert train(configure(model, run, tmp_path, ray=settings)) == 0
+    take.join()
+    assert len(lost) == 1
+    assert lines_of(run)[3]["ray/replaced_workers"] >= 1
+    check_same(run, plain)
 
 
 # -- the pool, with workers that only die ------------------------------------------------------------------------------
