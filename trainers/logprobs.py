@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from trainers.samples import Sample, saved_by_sharing
 from trainers.settings import Precision
@@ -92,7 +93,12 @@ def least_saved(model: Any) -> float:
 
 
 def action_logprobs(
-    model: nn.Module, batch: Batch, temperature: float = 1.0, *, entropy_gradient: bool = False
+    model: nn.Module,
+    batch: Batch,
+    temperature: float = 1.0,
+    *,
+    entropy_gradient: bool = False,
+    logit_chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy (nats, float32, shape (N,)) of the distribution each action token was drawn from.
 
@@ -110,21 +116,77 @@ def action_logprobs(
         batch: Tokens, on the model's device.
         temperature: Of sampling, above 0.
         entropy_gradient: Let the entropy be differentiated; it costs memory, and for a metric it is not needed.
+        logit_chunk: Compute the logits of so many action tokens at a time, and again in the backward pass, so that
+            those of all are never there together. The numbers are the same.
 
     Raises:
-        ValueError: If the temperature is not above 0, or the model's output layer cannot be told from the rest.
+        ValueError: If the temperature is not above 0, the model's output layer cannot be told from the rest, or the
+            model changes its logits after that layer and there is to be a chunk.
     """
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0, got {temperature}: greedy answers have no log-probabilities")
     before_action_bt = before_actions(batch)[:, batch.shared :]
+    chosen_n = batch.ids_bt[batch.action_mask_bt]
+    if logit_chunk is not None and logit_chunk < len(chosen_n):
+        return _in_chunks(model, batch, before_action_bt, chosen_n, temperature, entropy_gradient, logit_chunk)
     logits_nv = _run(model, batch, lambda hidden_bth: hidden_bth[before_action_bt].unsqueeze(0))
     assert logits_nv.shape[:2] == (1, len(batch.row_n)), logits_nv.shape
-    logprobs_nv = torch.log_softmax(logits_nv[0].float() / temperature, dim=-1)
-    chosen_n = batch.ids_bt[batch.action_mask_bt]
+    return _of_chosen(logits_nv[0], chosen_n, temperature, entropy_gradient)
+
+
+def _of_chosen(
+    logits_nv: Tensor, chosen_n: Tensor, temperature: float, entropy_gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of the chosen tokens, and entropies."""
+    logprobs_nv = torch.log_softmax(logits_nv.float() / temperature, dim=-1)
     logprobs_n = logprobs_nv.gather(1, chosen_n[:, None])[:, 0]
     with nullcontext() if entropy_gradient else torch.no_grad():
         entropy_n = -(logprobs_nv.exp() * logprobs_nv).sum(dim=-1)
     return logprobs_n, entropy_n
+
+
+def _in_chunks(
+    model: nn.Module,
+    batch: Batch,
+    before_action_bt: Tensor,
+    chosen_n: Tensor,
+    temperature: float,
+    entropy_gradient: bool,
+    size: int,
+) -> tuple[Tensor, Tensor]:
+    """The same, with the output layer at work on `size` positions at a time, in place of its own call."""
+    _require_plain_logits(model)
+    head: Any = model.get_output_embeddings()  # type: ignore[operator]  # `_run` says so if there is none
+    parts: list[tuple[Tensor, Tensor]] = []
+
+    def one(hidden_nh: Tensor, ids_n: Tensor) -> tuple[Tensor, Tensor]:
+        # Not by a call, which would run the hook that we are in.
+        return _of_chosen(head.forward(hidden_nh), ids_n, temperature, entropy_gradient)
+
+    def all_of_them(hidden_bth: Tensor) -> Tensor:
+        hidden_nh = hidden_bth[before_action_bt]
+        for hidden, ids_n in zip(torch.split(hidden_nh, size), torch.split(chosen_n, size), strict=True):
+            made: Any = (
+                checkpoint(one, hidden, ids_n, use_reentrant=False) if torch.is_grad_enabled() else one(hidden, ids_n)
+            )
+            parts.append(made)
+        return hidden_bth[:1, :1]
+
+    # In pieces, weights come together for the backward pass when the model's own output is reached.
+    anchor = 0.0 * _run(model, batch, all_of_them).float().sum()
+    logprobs_n, entropy_n = (torch.cat(column) for column in zip(*parts, strict=True))
+    return logprobs_n + anchor, entropy_n
+
+
+def _require_plain_logits(model: Any) -> None:
+    config = model.config.get_text_config()
+    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        value = getattr(config, name, None)
+        if value not in (None, 1, 1.0):
+            raise ValueError(
+                f"expected a model whose output layer makes the logits, for learner.logit_chunk, got {name} = {value}: "
+                "leave the setting out"
+            )
 
 
 def before_actions(batch: Batch) -> Tensor:

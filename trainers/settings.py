@@ -42,6 +42,9 @@ class LearnerSettings:
     """Passes over the samples per update."""
     tokens_per_micro_batch: int = 8192
     """Tokens, padding included, in one forward pass: bounds memory, changes nothing else."""
+    logit_chunk: int | None = None
+    """Action tokens whose logits are computed at a time, and once more in the backward pass: bounds memory where the
+    vocabulary is large, changes nothing else. By default all of a micro-batch."""
     precision: Precision = "auto"
     """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise."""
     gradient_checkpointing: bool = False
@@ -61,6 +64,8 @@ class LearnerSettings:
             raise ValueError(f"expected betas from 0 up to but not 1, got {self.betas}")
         for name in ("minibatches", "epochs", "tokens_per_micro_batch"):
             check_range(name, getattr(self, name), 1)
+        if self.logit_chunk is not None:
+            check_range("logit_chunk", self.logit_chunk, 1)
         if self.minibatch_size is not None:
             check_range("minibatch_size", self.minibatch_size, 1)
             if self.schedule != "constant" or self.minibatches != 1:

@@ -121,7 +121,8 @@ def micro_batch_tokens(config: TrainConfig, work: Work) -> float:
 def logit_tokens(config: TrainConfig, work: Work) -> float:
     """Positions of a micro-batch whose logits are there at the same time."""
     share = work.answer_tokens / (work.read_tokens(config.env.context) + work.answer_tokens)
-    return micro_batch_tokens(config, work) * share
+    tokens = micro_batch_tokens(config, work) * share
+    return min(tokens, config.learner.logit_chunk or tokens)
 
 
 def engines(config: TrainConfig, machine: Machine) -> int:

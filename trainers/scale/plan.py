@@ -64,6 +64,8 @@ def remedies(plan: Plan) -> Iterator[tuple[str, float]]:
         ("--learner.gradient-checkpointing", {"learner": {"gradient_checkpointing": True}}),
         ("--learner.sharding fsdp2", {"learner": {"sharding": "fsdp2"}}),
     ]
+    if learner.logit_chunk is None:
+        changes.append(("--learner.logit-chunk 512", {"learner": {"logit_chunk": 512}}))
     if learner.tokens_per_micro_batch > 4096:
         changes.append(("--learner.tokens-per-micro-batch 4096", {"learner": {"tokens_per_micro_batch": 4096}}))
     if sampler.engine == "vllm" and sampler.cache_gib is None and sampler.gpu_memory > 0.3:

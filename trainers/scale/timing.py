@@ -79,8 +79,8 @@ def learning_flops(shape: Shape, config: TrainConfig, work: Work) -> float:
     head = shape.head_flops(round(tokens.sampled))
     before = (not config.learner.takes_one_step) + (config.loss.kl_weight > 0)
     update = 2 if config.model.lora_rank else 3
-    again = config.learner.gradient_checkpointing
-    return before * (layers + head) + config.learner.epochs * (update * (layers + head) + again * layers)
+    again = config.learner.gradient_checkpointing * layers + (config.learner.logit_chunk is not None) * head
+    return before * (layers + head) + config.learner.epochs * (update * (layers + head) + again)
 
 
 def times_of(shape: Shape, config: TrainConfig, machine: Machine, work: Work) -> Times:
