@@ -1,6 +1,8 @@
 """Training on Ray: what one process learns, any number of workers and ranks learn, whatever happens to them."""
 
 import importlib.util
+import os
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +60,19 @@ def test_a_worker_that_hangs_is_replaced(cluster, model, plain, tmp_path):
     assert (tmp_path / "hang.done").exists()
     assert lines_of(run)[3]["ray/replaced_workers"] >= 1
     check_same(run, plain)
+
+
+def test_a_learner_rank_that_is_killed_is_one_of_a_run_that_resumes(cluster, model, plain, tmp_path, capsys):
+    run = tmp_path / "run"
+    settings = {"address": "auto", "learners": 2, "workers": 1}
+    kill = After(run, lambda: os.kill(processes("LearnerRank")[-1], signal.SIGKILL))
+    assert train(configure(model, run, tmp_path, ray=settings)) == 0
+    kill.join()
+    assert kill.done
+    told = capsys.readouterr().out
+    assert "It goes on from the last checkpoint (start 1 of at most 3 in a row)" in told
+    check_same(run, plain)
+    check_weights(run, plain)
 
 
 def test_what_is_played_during_an_update_is_one_update_old(cluster, model, plain, tmp_path):
