@@ -26,14 +26,7 @@ from trainers.sharding import is_piece
 def make_learner(ranks: Ranks, sharding: Any = "none") -> Learner:
     model = small_model(seed=ranks.rank, tied=True)  # different weights: rank 0's count
     settings = LearnerSettings(
-        learning_rate=1e-3,
-        minibatches=2,
-        epochs=2,
-        tokens_per_micro_batch=100,
-        sharding=sharding,
-        # Where there are two ranks they save memory in each way there is, which must change nothing.
-        logit_chunk=4 if ranks.size > 1 else None,
-        gradient_checkpointing=ranks.size > 1,
+        learning_rate=1e-3, minibatches=2, epochs=2, tokens_per_micro_batch=100, sharding=sharding
     )
     loss = PpoLoss(entropy_weight=0.01, aggregation="sequence-mean")
     return Learner(model, settings, loss, ranks=ranks, total_updates=6)

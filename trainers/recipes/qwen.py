@@ -59,7 +59,6 @@ def experiment(
             learning_rate=1e-6,
             minibatch_size=minibatch,
             gradient_checkpointing=True,
-            logit_chunk=1024,
             sharding="fsdp2",
         ),
         evaluation=EvaluationConfig(split=evaluated, tasks=128, every=5, temperature=0.4),
