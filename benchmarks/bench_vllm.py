@@ -141,7 +141,7 @@ def _processor_s() -> float:
     """Seconds of processor time that this process and its children have used."""
     own = psutil.Process()
     times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+    return float(sum(one.user + one.system for one in times))
 
 
 def _median(rounds: list[Measured], figure: Callable[[Measured], float]) -> float:
