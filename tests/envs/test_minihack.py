@@ -115,6 +115,20 @@ def test_a_locked_door_is_not_gone_into_and_an_unlocked_one_is_another_state():
 
 
 @needs_minihack
+def test_who_starts_on_the_key_is_told_and_coming_back_is_the_same_state():
+    env = make()
+    observation, first = env.reset(seed=0, options={"task": "train/KeyRoom-S5-050"})
+    assert "You stand on the key." in observation.splitlines()
+    assert PICK_UP in first[keys.ADMISSIBLE_ACTIONS]
+    env.step("go east")
+    *_, again = env.step("go west")
+    for name in (keys.STATE_KEY, keys.ADMISSIBLE_ACTIONS):
+        assert again[name] == first[name]
+    *_, info = env.step(PICK_UP)
+    assert info[keys.SUBGOALS] == (PICK_UP,)
+
+
+@needs_minihack
 def test_what_is_admissible_moves_the_player_and_what_is_not_would_not():
     """Pressed in NetHack itself, from the same state, ways to go outside of the list lead nowhere."""
     env, rng = make().unwrapped, random.Random(0)

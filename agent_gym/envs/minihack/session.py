@@ -10,6 +10,7 @@ SUBGOALS = (PICK_UP, UNLOCK)
 CARRIED, ON_KEY, IN_DOORWAY = "You carry the key.", "You stand on the key.", "You stand in a doorway."
 _PASSABLE = (FLOOR, OPEN, KEY, STAIRS, "<")
 _UNLOCKED = "You succeed in unlocking"
+_LOOK_HERE = ":"
 
 
 class Session:
@@ -32,7 +33,8 @@ class Session:
         self.view = self._game.start(self._seed, self._seed)
         self.reached: tuple[str, ...] = ()
         self.played: tuple[tuple[str, int], ...] = ()
-        self._key_at: Cell | None = None
+        here = self._game.press([_LOOK_HERE], self._seed).message  # the map hides a key on which the player starts
+        self._key_at: Cell | None = self.view.at if "key" in here.lower() else None
         self._doors: set[Cell] = set()
         self._notice()
 
