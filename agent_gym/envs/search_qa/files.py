@@ -64,9 +64,10 @@ def read_collection(stamps: tuple[Stamp, ...]) -> Collection:
     """Read files.
 
     A question's split is what its entry `split` says, else what the file's name says (train; dev or valid; test), else
-    a hash of its text decides: of ten questions eight are in `train`. The same question in several splits counts for
-    `test`, else for `valid`: splits share none. Files without a document of their own (such as HotpotQA's full-wiki
-    test file, or lists of questions and answers) are passed over, unless there are documents as JSON lines.
+    a hash of its text, or of its conversation's first question, decides: of ten eight are in `train`. The same question
+    in several splits counts for `test`, else for `valid`: splits share none. Files without a document of their own
+    (such as HotpotQA's full-wiki test file, or lists of questions and answers) are passed over, unless there are
+    documents as JSON lines.
 
     Raises:
         DataFileError: If a file is malformed, with its line or the number of its entry; if there is no document or no
@@ -146,7 +147,9 @@ class _Entry:
             return _SPLIT_WORDS[word]
         words = file.stem.lower().replace("-", "_").replace(".", "_").split("_")
         named = [_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS]
-        return named[0] if named else (("test", "valid", *["train"] * 8)[digest("split", self._text("question")) % 10])
+        # By the first question of a conversation, so that no split has in its histories what another asks.
+        first = next((asked for asked, _ in self._history()), self._text("question"))
+        return named[0] if named else (("test", "valid", *["train"] * 8)[digest("split", on_one_line(first)) % 10])
 
     def _text(self, name: str) -> str:
         text = self.value.get(name)

@@ -103,6 +103,18 @@ def test_questions_without_a_split_are_dealt_out(tmp_path):
     )
 
 
+def test_a_conversation_is_in_one_split(tmp_path):
+    turns = [
+        {"question": f"And {turn}?", "answer": "x", "history": [[f"What is {n}?", "x"]] + [["And then?", "y"]] * turn}
+        for n in range(50)
+        for turn in range(3)
+    ]
+    collection = read(written(tmp_path, q_jsonl=lines({"title": "x", "text": "x"}, *turns)))
+    found = {(question.history[0][0], split) for split, question in collection.questions.values()}
+    assert len(found) == 50
+    assert len({split for _, split in found}) == 3
+
+
 def test_lists_of_questions_without_documents_are_passed_over(tmp_path):
     bare = [{"question": "Who?", "answer": "Alda"}]
     written(tmp_path, hotpot_dev_json=[PAIRS], simplified_dev_json=bare)
