@@ -41,6 +41,7 @@ _TURNS: Final = frozenset({"turn_count"})
 _LONG: Final = 20_000
 """An attribute that is longer than this in characters when the game is made is a word list: it does not change."""
 _SUGGESTIONS: Final = 8
+_PACKAGE: Final = "gem-llm, which can be installed up to Python 3.12.0 only"
 _SINGLE: Final = "Answer the question. Put your final answer within \\boxed{}."
 
 
@@ -162,9 +163,9 @@ class GemEnv(ForeignEnv):
 
 
 def _make(game: str, options: Mapping[str, Any]) -> Any:
-    gem = library("gem", "gem-llm", "gem")
-    library("gem.envs", "gem-llm", "gem")
-    known_name("GEM environment", game, sorted(library("gem.envs.registration", "gem-llm", "gem").ENV_REGISTRY))
+    gem = library("gem", _PACKAGE, "gem")
+    library("gem.envs", _PACKAGE, "gem")
+    known_name("GEM environment", game, sorted(library("gem.envs.registration", _PACKAGE, "gem").ENV_REGISTRY))
     try:
         return gem.make(game, **options)
     except MISTAKES as error:
