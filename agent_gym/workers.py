@@ -270,16 +270,25 @@ class WorkerSlots:
                 job.outcome = WorkerError(self._lost[job.slot])
             else:
                 self._crew[job.slot % len(self._crew)].jobs.append(job)
+        moved = {job.slot: self._journals.get(job.slot) for job in jobs if job.what in ("start", "step")}
+        before = [(slot, one, len(one.texts), one.last) for slot, one in moved.items() if one is not None]
+        finished = False
         try:
             while busy := [worker for worker in self._crew if worker.jobs]:
                 for worker in busy:
                     self._post(worker)
                 self._receive(busy)
+            finished = True
         finally:
             for worker in self._crew:
                 if worker.jobs:  # interrupted: what it would still answer is not waited for
                     self._stop(worker)
                     worker.jobs.clear()
+            if not finished:  # nobody learns of the answers that have come: these episodes are brought back, too
+                for slot, journal, texts, last in before:
+                    del journal.texts[texts:]
+                    journal.last, self._journals[slot] = last, journal
+                    self._cold.add(slot)
         return [job.outcome for job in jobs]
 
     def _post(self, worker: _Process) -> None:

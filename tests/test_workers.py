@@ -256,8 +256,8 @@ def test_a_keyboard_interrupt_leaves_episodes_as_they_were(root):
         try:
             slots.step([0, 1], ["hang", "add"])
         except KeyboardInterrupt:
-            frame = slots.step([0], ["add"])[0]
-            print(frame.observation, len(slots.processes), flush=True)
+            frames = slots.step([0, 1], ["add", "add"])
+            print(*(frame.observation for frame in frames), len(slots.processes), flush=True)
         """,
         root,
     )
@@ -265,8 +265,8 @@ def test_a_keyboard_interrupt_leaves_episodes_as_they_were(root):
     assert parent.stdout.readline() == "now\n"
     time.sleep(0.5)  # so that it waits; whenever the signal comes, the outcome is the same
     parent.send_signal(signal.SIGINT)
-    # The interrupted step has not happened; the worker that hung was replaced.
-    assert parent.stdout.readline() == "2: add, 0 2\n"
+    # The interrupted step has not happened, in neither slot; the worker that hung was replaced.
+    assert parent.stdout.readline() == "2: add, 0 2: add, 0 2\n"
     assert parent.wait() == 0
     wait_until(lambda: all(ended(pid) for pid in workers))
     parent.stdout.close()
