@@ -62,8 +62,9 @@ def remedies(plan: Plan) -> Iterator[tuple[str, float]]:
     learner, sampler = config.learner, config.sampler
     changes: list[tuple[str, dict[str, Any]]] = [
         ("--learner.gradient-checkpointing", {"learner": {"gradient_checkpointing": True}}),
-        ("--learner.sharding fsdp2", {"learner": {"sharding": "fsdp2"}}),
     ]
+    if learner.optimiser == "adamw":  # others are refused with it
+        changes.append(("--learner.sharding fsdp2", {"learner": {"sharding": "fsdp2"}}))
     if learner.logit_chunk is None:
         changes.append(("--learner.logit-chunk 512", {"learner": {"logit_chunk": 512}}))
     if learner.tokens_per_micro_batch > 4096:

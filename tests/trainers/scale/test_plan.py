@@ -77,6 +77,15 @@ def test_what_helps_is_true():
     assert any(still <= 0 and "--gpus" in words for words, still in told.items())
 
 
+def test_advice_leaves_out_what_the_optimiser_refuses():
+    config = TrainConfig(env=STEP, learner=LearnerSettings(optimiser="muon"))
+    plan = Plan(shape=KNOWN["Qwen2.5-7B"], config=config, machine=Machine(gpus=2), work=Work())
+    assert plan.missing_gib > 0
+    words = [word for word, _ in remedies(plan)]
+    assert words
+    assert not any("fsdp2" in word for word in words)
+
+
 @pytest.mark.parametrize(("gpus", "fits"), [(1, False), (8, True)])
 def test_as_typed(gpus, fits, capsys):
     status = main(["plan", "--recipe", "alfworld-qwen-7b", "--gpus", str(gpus), "--hours", "24"])
