@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
-from agent_gym.errors import AgentGymError
+from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.config import TrainConfig
 from trainers.run_files import CHECKPOINTS, CONFIG
 from trainers.supervise import LostProcessError, keep_going
@@ -81,6 +81,8 @@ class InProcesses:
             AgentGymError: What a process had to say that can't go on.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun has started this one
+            if self.verb.config.ray.address:
+                raise BadOptionError("--ray must be left out under torchrun: --ray.learners shares the learning there.")
             from trainers.parallel import Ranks
 
             ranks = Ranks.from_environment()

@@ -94,7 +94,8 @@ class LearnerRank:
         config = self._run.config
         # It does not play, so of environments it has as few as there can be: one, or a game's.
         env = self._run.make_envs(replace(config.env, num_envs=1, workers=0))
-        policy = load_policy(config.model, trained=True)
+        # Nor does the model here generate, unless it is a judge; but what fits into a prompt is as the workers have it.
+        policy = load_policy(config.model, trained=True, sampler=replace(config.sampler, engine="transformers"))
         require_fit(policy, env, config.env.split or str(env.envs[0].unwrapped.split))
         trainer = Trainer(
             config,

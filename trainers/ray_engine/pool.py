@@ -119,7 +119,8 @@ class Pool:
             self._take(reference)
         now = time.monotonic()
         for reference in [one for one, seat in self._busy.items() if now > seat.late_at]:
-            self._lose(self._busy.pop(reference), "it took longer than it may")
+            seat = self._busy.pop(reference)
+            self._lose(seat, f"it took longer than ray.{'play' if seat.work else 'start'}_timeout_s allows")
         self._hand_out()
 
     def _hand_out(self) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from agent_gym.errors import BadOptionError
 from trainers.config import TrainConfig
 from trainers.interrupt import Interruption
+from trainers.players import Players
 from trainers.policies.tabular import is_tabular
 from trainers.processes import LOST_PEER, model_bytes
 from trainers.ray_engine.cluster import actor, cause_of, cluster, first_line, load_ray, losses, placed
@@ -60,6 +61,8 @@ def check(config: TrainConfig) -> None:
         raise BadOptionError(f"--processes must be left out with --ray, got {config.processes}: see --ray.learners.")
     if is_tabular(config.model.path):
         raise BadOptionError("a tabular policy is trained in one process: run it without --ray.")
+    if config.players != Players() or config.self_play is not None:
+        raise BadOptionError("players and self_play must be left out with --ray: there one policy plays all roles.")
 
 
 def _attempt(run: Run, resume: bool, console: Console) -> int:

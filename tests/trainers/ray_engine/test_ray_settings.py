@@ -26,6 +26,13 @@ def test_what_does_not_go_together_with_ray_is_refused(tmp_path):
         check(small_config(tmp_path, processes=2))
     with pytest.raises(BadOptionError, match="a tabular policy is trained in one process"):
         check(small_config(tmp_path, model={"path": "tabular"}))
+    for changes in (
+        {"players": {"learn": "per-role"}},
+        {"players": {"roles": {"second": "expert"}}},
+        {"self_play": {}},
+    ):
+        with pytest.raises(BadOptionError, match="players and self_play must be left out with --ray"):
+            check(small_config(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(
