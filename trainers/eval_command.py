@@ -34,6 +34,8 @@ class EvalEnv:
     """conversation or step: how much of an episode the model is shown."""
     num_envs: int = 64
     """Environments that are held; the model is asked for as many answers at once."""
+    workers: int | None = None
+    """Worker processes that the environments are in, for a slow engine; 0 keeps them in this process."""
     settings: NamedValues = field(default_factory=dict)
     """Further settings of the environment and of the wrappers, such as engine=native history=4 action_format=bare."""
 
@@ -146,7 +148,7 @@ class Eval:
         from trainers.tasks import agents_of, slots_of, spread
 
         run, trained = self.find_run()
-        env_config = self._env(trained)
+        env_config = self.env_like(trained)
         directory = Path(self.output_dir) if self.output_dir else (run or Path("runs")) / "eval" / self.split
         require_output_dir(directory, fresh=False)
         if not self.server.url:
@@ -160,7 +162,7 @@ class Eval:
             sampling=self.sampling(trained),
             samples=self.samples,
             seed=self.seed,
-            players=self._players(trained, slots),
+            players=self.players_like(trained, slots),
             note=seen_in_training(trained, env_config.id, self.split, str(getattr(env.envs[0].unwrapped, "split", ""))),
         )
         if part.note:
@@ -212,7 +214,9 @@ class Eval:
         """
         if not self.server.url:
             tokens = {"prompt": stats.prompt_tokens, "completion": stats.generated_tokens}
-            return {"name": Path(self.model.path).name, "sha256": self._sha256, "tokens": tokens}
+            # On the hub several have the same last word, and there is no hash to tell them apart.
+            name = self.model.path if self._sha256 is None else Path(self.model.path).name
+            return {"name": name, "sha256": self._sha256, "tokens": tokens}
         spent = policy.usage if before is None else policy.usage - before
         return {
             "name": policy.client.settings.model,
@@ -226,13 +230,13 @@ class Eval:
             },
         }
 
-    def _players(self, trained: TrainConfig | None, slots: Any) -> Players:
-        """Who plays which role: a checkpoint that has a model for each role is played by all of them.
+    def players_like(self, trained: TrainConfig | None, slots: Any) -> Players:
+        """Return who plays which role: a checkpoint that has a model for each role is played by all of them.
 
         Raises:
             BadOptionError: If a role is left to nobody, or it is a server that would play with others.
         """
-        like = trained.players.roles if trained is not None and not self.env.id else {}
+        like = trained.players.roles if trained is not None and self.env.id in ("", trained.env.id) else {}
         own = [] if self.server.url else roles_in(self.model.path)
         players = Players(learn="per-role" if own else "shared", roles=like | self.players.roles)
         missing = [role for role in players.learners(getattr(slots, "roles", {}).values()) if own and role not in own]
@@ -287,18 +291,21 @@ class Eval:
             require_model(self.model.path)
         if not self.split and not is_pattern(self.env.id):
             raise BadOptionError("--split must name the tasks to evaluate on, such as generated_test.")
+        if self.players.roles and is_pattern(self.env.id):
+            raise BadOptionError("--players.roles must be left out with a pattern: there the model plays all roles.")
         for name, value, least in (
             ("--tasks", self.tasks, 1),
             ("--max-new-tokens", self.max_new_tokens, 1),
             ("--samples", self.samples, 1),
             ("--env.num-envs", self.env.num_envs, 1),
+            ("--env.workers", self.env.workers, 0),
             ("--seed", self.seed, 0),
         ):
             if value is not None and value < least:
                 raise BadOptionError(f"{name} must be {least} or more, got {value}.")
 
-    def _env(self, trained: TrainConfig | None) -> EnvConfig:
-        """The environment asked for; what is not said is as the model was trained."""
+    def env_like(self, trained: TrainConfig | None) -> EnvConfig:
+        """Return the environment asked for; what is not said is as the model was trained."""
         like = trained.env if trained is not None else EnvConfig()
         env_id = self.env.id or like.id
         if not env_id and self.server.url:
@@ -309,9 +316,12 @@ class Eval:
                 f"--env must name an environment, such as AgentGym/ALFWorld-v0: the model {self.model.path!r} {where}, "
                 "which would tell."
             )
-        settings = like.settings | self.env.settings
         return EnvConfig(
-            id=env_id, context=self.env.context or like.context, num_envs=self.env.num_envs, settings=settings
+            id=env_id,
+            context=self.env.context or like.context,
+            num_envs=self.env.num_envs,
+            workers=self.env.workers if self.env.workers is not None else like.workers * (env_id == like.id),
+            settings=like.settings | self.env.settings,
         )
 
 

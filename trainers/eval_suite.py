@@ -146,6 +146,7 @@ def _config_of(verb: "Eval", trained: TrainConfig | None, name: str) -> EnvConfi
         id=name,
         context=verb.env.context or like.context,
         num_envs=verb.env.num_envs,
+        workers=0 if is_game(name) else verb.env.workers or (like.workers if like.id == name else 0),
         settings=settings | verb.env.settings,
     )
 

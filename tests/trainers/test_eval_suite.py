@@ -5,10 +5,15 @@ import json
 import pytest
 
 from agent_gym.errors import BadOptionError, MissingExtraError
+from agent_gym.multi_agent import kuhn_poker_v0
+from agent_gym.multi_agent.slots import GameSlots
 from tests.trainers import chat_server as server
 from tests.trainers.corridor import tiny_model
 from trainers.cli import main
+from trainers.config import EnvConfig, TrainConfig
+from trainers.eval_command import Eval, EvalEnv
 from trainers.eval_suite import matching, suite_summary
+from trainers.players import Players
 
 FEW = ["--tasks", "2", "--max-new-tokens", "4", "--env.settings", "max_episode_steps=3"]
 PLAIN = ["--env.settings", "max_episode_steps=1", 'instructions=""']  # so that ALFWorld fits into a small model
@@ -96,6 +101,28 @@ def test_a_setting_that_one_of_them_does_not_have_is_refused_before_anything_is_
     assert evaluate("*/[RM][ao]*", model, tmp_path, "--env.settings", "length=4") == 2
     assert "AgentGym/Rooms-v0 has no setting 'length'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_players_are_refused_with_a_pattern(model, tmp_path, capsys):
+    assert evaluate("kuhn*", model, tmp_path, "--players.roles", "second=expert") == 2
+    assert "--players.roles must be left out with a pattern" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("env", "workers"), [("", 2), ("AgentGym/Rooms-v0", 2), ("AgentGym/MacroCopy-v0", 0)])
+def test_an_environment_is_in_as_many_workers_as_in_training(env, workers):
+    trained = TrainConfig(env=EnvConfig(id="AgentGym/Rooms-v0", workers=2))
+    assert Eval(env=EvalEnv(id=env)).env_like(trained).workers == workers
+    assert Eval(env=EvalEnv(id=env, workers=1)).env_like(trained).workers == 1
+
+
+@pytest.mark.parametrize("env", ["", "kuhn_poker_v0"])
+def test_the_others_of_a_game_are_as_in_training_whether_it_is_named_or_not(env):
+    roles = {"second": "expert"}
+    trained = TrainConfig(env=EnvConfig(id="kuhn_poker_v0"), players=Players(roles=roles))
+    slots = GameSlots(kuhn_poker_v0.env, num_slots=2)
+    assert Eval(env=EvalEnv(id=env)).players_like(trained, slots).roles == roles
+    elsewhere = TrainConfig(env=EnvConfig(id="negotiation_v0"), players=Players(roles=roles))
+    assert Eval(env=EvalEnv(id="kuhn_poker_v0")).players_like(elsewhere, slots).roles == {}
 
 
 def test_games_are_played_too(model, tmp_path):
