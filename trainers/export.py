@@ -36,7 +36,8 @@ class Exported:
     path: Path
     conversations: int
     left_out: int
-    """Episodes without an answer, and, if only successes were asked for, those without success."""
+    """Episodes without an answer, those of players in a game that do not learn (an expert, an earlier self), and, if
+    only successes were asked for, those without success."""
     damaged: int
     """Lines of the run's file that are not the JSON of an episode."""
 
@@ -83,6 +84,8 @@ def export(
             seen += 1
             messages = list(_messages(episode, turns))
             if not any(role == "assistant" for role, _ in messages) or (successes_only and not episode.get("success")):
+                continue
+            if episode.get("player"):
                 continue
             file.write((between if count else opening) + json.dumps(_entry(episode, messages, format)))
             count += 1

@@ -71,6 +71,12 @@ def test_episodes_without_an_answer_or_without_success_can_be_left_out(tmp_path:
     assert done.path.read_text() == empty
 
 
+def test_what_somebody_else_has_played_is_left_out(tmp_path: Path) -> None:
+    run = write_episodes(tmp_path / "run", episode(player="expert"), episode(against="expert"))
+    done = export(run, successes_only=True)
+    assert (done.conversations, done.left_out) == (1, 1)
+
+
 def test_text_that_utf8_cannot_hold_is_replaced_and_everything_else_survives(tmp_path: Path) -> None:
     text = 'half \ud800, "quoted"\n</s>\u2028🏠 Grüße\x00'
     run = write_episodes(tmp_path / "run", episode(turns=[{"observation": text, "answer": text}]))
