@@ -68,7 +68,7 @@ def test_what_cannot_be_played_is_named_and_left_out(model, tmp_path, capsys, mo
         raise MissingExtraError("Install it with: pip install 'agent-gym[webshop]'")
 
     monkeypatch.setattr(WebshopEnv, "tasks", tasks)
-    assert evaluate("*/[WR]*", model, tmp_path) == 0
+    assert evaluate("*/[WR][eo][bo]*", model, tmp_path) == 0
     assert "AgentGym/WebShop-v0 is left out: Install it with: pip install" in capsys.readouterr().out
     written = json.loads((tmp_path / "suite.json").read_text())
     assert list(written["environments"]) == ["AgentGym/Rooms-v0"]

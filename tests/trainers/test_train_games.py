@@ -116,7 +116,7 @@ def test_two_ranks_do_not_tear_a_game_apart():
         (["--env.settings", "turns=3"], "turns"),
         (["--env.split", "valid"], "valid"),
         (["--players.roles", "secnd=expert"], "Did you mean 'second'?"),
-        (["--players.roles", "second=runs/nothing"], "'runs/nothing', and there is no such directory"),
+        (["--players.roles", "second=./nothing"], "'./nothing', and there is no such directory"),
         (
             ["--players.learn", "per-role", "replay:on"],
             "replay must be left out where each role has a policy",
