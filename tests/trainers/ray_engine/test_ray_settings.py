@@ -3,6 +3,8 @@
 import sys
 
 import numpy as np
+from typing import Any
+
 import pytest
 
 from agent_gym.errors import BadOptionError, MissingExtraError
@@ -26,11 +28,12 @@ def test_what_does_not_go_together_with_ray_is_refused(tmp_path):
         check(small_config(tmp_path, processes=2))
     with pytest.raises(BadOptionError, match="a tabular policy is trained in one process"):
         check(small_config(tmp_path, model={"path": "tabular"}))
-    for changes in (
+    refused: tuple[dict[str, Any], ...] = (
         {"players": {"learn": "per-role"}},
         {"players": {"roles": {"second": "expert"}}},
         {"self_play": {}},
-    ):
+    )
+    for changes in refused:
         with pytest.raises(BadOptionError, match="players and self_play must be left out with --ray"):
             check(small_config(tmp_path, **changes))
 
