@@ -1,10 +1,9 @@
 """What is refused before anything starts, and what needs no Ray."""
 
 import sys
-
-import numpy as np
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agent_gym.errors import BadOptionError, MissingExtraError
