@@ -16,7 +16,7 @@ class Muon(torch.optim.Optimizer):
 
     The same rule as `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"` (Liu et al., 2025, arXiv 2502.16982). That
     one computes in bfloat16 and one matrix after another, which suits a GPU; most CPUs have no instructions for
-    bfloat16, and there it is most of the time of a small model's training. It keeps the same state.
+    bfloat16, and there it was two fifths of the time of a small model's imitation. It keeps the same state.
 
     Args:
         weights: Float32 matrices.

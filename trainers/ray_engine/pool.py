@@ -169,7 +169,7 @@ class Pool:
         elif not (self._busy or self._free):
             raise AgentGymError(
                 f"no rollout worker is left: each was lost {seat.losses} times in a row, the last one because {why}. "
-                "Its log lies in Ray's session directory, /tmp/ray/session_latest/logs."
+                "Its log lies in `session_latest/logs` of Ray's temporary directory, on the machine where it ran."
             )
 
     def _start(self, seat: _Seat) -> None:

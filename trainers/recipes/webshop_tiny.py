@@ -6,6 +6,10 @@ and the best weights are chosen on `generated_valid`; the goals of `generated_te
 
 The reward is 1 for a purchase that is right in everything, else 0, as in GiGPO's experiments (there 10): a score for
 the better half of a purchase would reward buying at once.
+
+It does not carry over to other products yet: after imitation one seed bought rightly for half of the training goals and
+for 2 % of `generated_valid`. It learns the codes of a thousand products by heart, and in a shop of 20,000, where it
+can't, it did not learn to copy a code of five tokens.
 """
 
 from collections.abc import Callable, Iterable

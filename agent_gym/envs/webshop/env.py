@@ -106,7 +106,7 @@ class WebshopEnv(TextEnv):
                 as the benchmark does (needs the extra `webshop-spacy` and its model).
             search_anywhere: Whether `search[…]` works on pages without a search bar too, as in the benchmark.
             expert_steps: In which the expert means to have bought: with 5 it searches, opens, chooses and buys, and
-                reads nothing, as a short demonstration.
+                reads a page only where nothing is to be chosen. For short demonstrations.
             render_mode: `"ansi"`, `"html"` (the page as a browser shows it) or `None`.
 
         Raises:

@@ -62,7 +62,7 @@ class WebshopExpert:
     """Plays one episode; told observations only.
 
     Args:
-        steps: In which it means to have bought. Towards the end it buys what it has; with few it reads nothing.
+        steps: In which it means to have bought. Towards the end it buys what it has; with few it hardly reads.
     """
 
     def __init__(self, steps: int = STEPS) -> None:
