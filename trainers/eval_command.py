@@ -162,7 +162,7 @@ class Eval:
             sampling=self.sampling(trained),
             samples=self.samples,
             seed=self.seed,
-            players=self.players_like(trained, slots),
+            players=self.players_like(trained, slots, env_config.id),
             note=seen_in_training(trained, env_config.id, self.split, str(getattr(env.envs[0].unwrapped, "split", ""))),
         )
         if part.note:
@@ -170,10 +170,10 @@ class Eval:
         if part.players == Players():
             policy = self.load(first_prompt(env, part.tasks), part.sampling)
         else:
-            policy = self._load_players(part.players, slots, env_config)
+            policy = self.load_players(part.players, slots, env_config)
         if not self.server.url:
             require_fit(policy, env, self.split)
-        named = functools.partial(self._named_with_players, policy, part.players)
+        named = functools.partial(self.named_with_players, policy, part.players)
         played = play_part(part, policy, env, directory, named)
         env.close()
         if self.server.url:
@@ -230,16 +230,19 @@ class Eval:
             },
         }
 
-    def players_like(self, trained: TrainConfig | None, slots: Any) -> Players:
+    def players_like(self, trained: TrainConfig | None, slots: Any, env_id: str) -> Players:
         """Return who plays which role: a checkpoint that has a model for each role is played by all of them.
 
         Raises:
             BadOptionError: If a role is left to nobody, or it is a server that would play with others.
         """
-        like = trained.players.roles if trained is not None and self.env.id in ("", trained.env.id) else {}
+        like = trained.players.roles if trained is not None and env_id == trained.env.id else {}
         own = [] if self.server.url else roles_in(self.model.path)
+        roles = set(getattr(slots, "roles", {}).values())
+        if own and not roles:
+            raise BadOptionError(f"{self.model.path!r} has models for the roles {own}, and none that plays alone.")
         players = Players(learn="per-role" if own else "shared", roles=like | self.players.roles)
-        missing = [role for role in players.learners(getattr(slots, "roles", {}).values()) if own and role not in own]
+        missing = [role for role in players.learners(roles) if own and role not in own]
         if missing:
             raise BadOptionError(
                 f"{self.model.path!r} has models for the roles {own}, and none for {missing}: say who plays those, "
@@ -249,8 +252,8 @@ class Eval:
             raise BadOptionError("--players.roles must be left out with --server, which plays all roles.")
         return players
 
-    def _load_players(self, players: Players, slots: Any, env: EnvConfig) -> Any:
-        """The policies of all roles."""
+    def load_players(self, players: Players, slots: Any, env: EnvConfig) -> Any:
+        """Return the policies of all roles."""
         from trainers.cast import load_players
 
         def load(path: str, _: bool) -> Any:
@@ -259,8 +262,9 @@ class Eval:
         form = str(env.settings.get("action_format", "tags"))
         return load_players(players, slots, self.model.path, load, form)
 
-    def _named_with_players(self, policy: Any, players: Players, stats: Any) -> dict[str, Any]:
-        found = self.named(policy, stats)
+    def named_with_players(self, policy: Any, players: Players, stats: Any, before: Any = None) -> dict[str, Any]:
+        """Return what a summary says of the model (see `named`) and of who else plays, if anybody does."""
+        found = self.named(policy, stats, before)
         return found if players == Players() else found | {"players": self._named_players(players)}
 
     def _named_players(self, players: Players) -> dict[str, Any]:
@@ -292,7 +296,9 @@ class Eval:
         if not self.split and not is_pattern(self.env.id):
             raise BadOptionError("--split must name the tasks to evaluate on, such as generated_test.")
         if self.players.roles and is_pattern(self.env.id):
-            raise BadOptionError("--players.roles must be left out with a pattern: there the model plays all roles.")
+            raise BadOptionError(
+                "--players.roles must be left out with a pattern: there who plays is as in the model's run."
+            )
         for name, value, least in (
             ("--tasks", self.tasks, 1),
             ("--max-new-tokens", self.max_new_tokens, 1),

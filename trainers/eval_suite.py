@@ -24,6 +24,7 @@ from trainers.config import EnvConfig, TrainConfig
 from trainers.eval_play import Part, play_part, played_before
 from trainers.evaluate import versions
 from trainers.evaluate_report import suite_table
+from trainers.players import Players
 from trainers.run_files import written_whole
 from trainers.statistics import mean_of_rates_interval
 from trainers.tables import show_table
@@ -65,19 +66,20 @@ def evaluate_suite(verb: "Eval", console: Console, make_envs: MakeEnvs) -> int:
         console.print(f"{name} is left out: {reason}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not plan.parts:
         raise BadOptionError(f"{verb.env.id!r} names nothing that can be played here with --split {kind}.")
-    policy = verb.load(plan.prompt, next(iter(plan.parts.values())).sampling)
+    cast = _Players(verb, plan)
     summaries, left_out = {}, dict(plan.left_out)
     for number, (name, part) in enumerate(plan.parts.items()):
         console.print(f"{number + 1} of {len(plan.parts)}: {name}, {len(part.tasks)} tasks", highlight=False)
         try:
-            summaries[name] = _summary_of(verb, part, policy, directory / name.rpartition("/")[2], make_envs)
+            summaries[name] = _summary_of(cast, part, directory / name.rpartition("/")[2], make_envs)
         except AgentGymError as error:  # such as a prompt that is too long for this model
             left_out[name] = " ".join(str(error).split())
             console.print(f"{name} is left out: {left_out[name]}", style="yellow", markup=False, soft_wrap=True)
         result = suite_summary(verb.env.id, kind, summaries, left_out)
         with written_whole(directory / SUITE) as file:
             json.dump(result, file, indent=1)
-    show_table(console, suite_table(f"{verb.model.path or policy.client.settings.model} on {kind}", result))
+    model = verb.model.path or cast.shared.client.settings.model
+    show_table(console, suite_table(f"{model} on {kind}", result))
     console.print(f"written to {directory}", highlight=False, soft_wrap=True)
     return 0
 
@@ -119,6 +121,11 @@ def _plan(verb: "Eval", trained: TrainConfig | None, kind: str, make_envs: MakeE
         except (DataNotFoundError, MissingExtraError) as error:
             left_out[name] = " ".join(str(error).split())
             continue
+        try:
+            players = verb.players_like(trained, slots, name)
+        except BadOptionError as error:  # a checkpoint with models for other roles
+            left_out[name] = " ".join(str(error).split())
+            continue
         own = str(getattr(slots.envs[0].unwrapped, "split", ""))  # type: ignore[attr-defined]  # all of ours have them
         env.close()
         seats = max(agents_of(slots), min(config.num_envs, len(tasks) * verb.samples))
@@ -129,6 +136,7 @@ def _plan(verb: "Eval", trained: TrainConfig | None, kind: str, make_envs: MakeE
             sampling=verb.sampling(trained),
             samples=verb.samples,
             seed=verb.seed,
+            players=players,
             note=seen_in_training(trained, name, split, own),
         )
     return _Plan(parts=parts, left_out=left_out, prompt=prompt)
@@ -151,19 +159,49 @@ def _config_of(verb: "Eval", trained: TrainConfig | None, name: str) -> EnvConfi
     )
 
 
-def _summary_of(verb: "Eval", part: Part, policy: Any, directory: Path, make_envs: MakeEnvs) -> dict[str, Any]:
+class _Players:
+    """Who plays: the model in every environment, or of a checkpoint with a model for each role those of a game."""
+
+    def __init__(self, verb: "Eval", plan: _Plan) -> None:
+        self.verb, self._plan = verb, plan
+        self.shared: Any = None
+        """The one model; `None` where there is none that plays alone."""
+        if any(part.players == Players() for part in plan.parts.values()):
+            self.shared = self._load()
+
+    def of(self, part: Part, slots: Any) -> Any:
+        """Return who plays in an environment: a policy, or one for each role."""
+        if part.players != Players():
+            return self.verb.load_players(part.players, slots, part.env)
+        if self.verb.server.url:
+            return self.shared
+        from trainers.policies.tabular import is_tabular
+
+        # A table takes in the states that it meets, and those of one environment must not change how it plays in the
+        # next: when the evaluation is stopped and goes on, it does not meet them again.
+        return self._load() if is_tabular(self.verb.model.path) else self.shared
+
+    def _load(self) -> Any:
+        return self.verb.load(self._plan.prompt, next(iter(self._plan.parts.values())).sampling)
+
+
+def _summary_of(cast: _Players, part: Part, directory: Path, make_envs: MakeEnvs) -> dict[str, Any]:
     """Return the summary of one part, which is played unless it was before."""
     from trainers.rollout import RolloutStats
 
-    before = replace(policy.usage) if verb.server.url else None
-    found = played_before(part, directory, verb.named(policy, RolloutStats(), before))
+    verb = cast.verb
+    named = functools.partial(verb.named_with_players, cast.shared, part.players)
+    if verb.server.url:
+        named = functools.partial(named, before=replace(cast.shared.usage))
+    found = played_before(part, directory, named(RolloutStats()))
     if found is not None:
         return found
     env = make_envs(part.env)
     try:
+        policy = cast.of(part, slots_of(env))
         if not verb.server.url:
             require_fit(policy, env, part.split)
-        return play_part(part, policy, env, directory, functools.partial(verb.named, policy, before=before)).summary
+        return play_part(part, policy, env, directory, named).summary
     finally:
         env.close()
 

@@ -120,9 +120,10 @@ def test_the_others_of_a_game_are_as_in_training_whether_it_is_named_or_not(env)
     roles = {"second": "expert"}
     trained = TrainConfig(env=EnvConfig(id="kuhn_poker_v0"), players=Players(roles=roles))
     slots = GameSlots(kuhn_poker_v0.env, num_slots=2)
-    assert Eval(env=EvalEnv(id=env)).players_like(trained, slots).roles == roles
+    verb = Eval(env=EvalEnv(id=env))
+    assert verb.players_like(trained, slots, verb.env_like(trained).id).roles == roles
     elsewhere = TrainConfig(env=EnvConfig(id="negotiation_v0"), players=Players(roles=roles))
-    assert Eval(env=EvalEnv(id="kuhn_poker_v0")).players_like(elsewhere, slots).roles == {}
+    assert Eval().players_like(elsewhere, slots, "kuhn_poker_v0").roles == {}
 
 
 def test_games_are_played_too(model, tmp_path):
@@ -130,6 +131,29 @@ def test_games_are_played_too(model, tmp_path):
     assert main(["eval", "--env", "kuhn*", "--model", str(model), *options]) == 0
     [row] = json.loads((tmp_path / "suite.json").read_text())["environments"].values()
     assert row["tasks"] == 2  # both agents of one game
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """A run of two tables that play Kuhn poker, of which the second never learns."""
+    run = tmp_path_factory.mktemp("apart") / "run"
+    words = "train kuhn_poker_v0 --model tabular --env.context step --env.num-envs 8 --rollout.groups 2"
+    words += " --rollout.group-size 4 --iterations 1 --processes 1 --players.learn per-role"
+    assert main([*words.split(), "--output-dir", str(run)]) == 0
+    return run / "checkpoints" / "step_00000001"
+
+
+def test_a_checkpoint_with_a_model_for_each_role_plays_what_has_those_roles(apart, tmp_path, capsys):
+    options = ["--tasks", "2", "--output-dir", str(tmp_path)]
+    assert main(["eval", "--env", "*[Rkh][ou][ouh]*", "--model", str(apart), *options]) == 0
+    written = json.loads((tmp_path / "suite.json").read_text())
+    assert list(written["environments"]) == ["kuhn_poker_v0"]
+    alone = json.loads((tmp_path / "kuhn_poker_v0" / "summary.json").read_text())
+    assert list(alone["model"]["players"]) == ["first", "second"]
+    assert written["environments"]["kuhn_poker_v0"]["tasks"] == 2  # both agents of one game
+    left_out = written["left_out"]
+    assert "models for the roles ['first', 'second'], and none that plays alone" in left_out["AgentGym/Rooms-v0"]
+    assert "none for ['robot_0', 'robot_1']" in left_out["household_v0"]
 
 
 def test_a_server_is_asked_once_before_and_each_environment_has_its_own_cost(tmp_path, capsys, monkeypatch):
