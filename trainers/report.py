@@ -26,7 +26,7 @@ from trainers.run_files import EPISODES, METRICS, Json, Lines, RunFiles, number,
 
 SCRIPTS = ("base.js", "charts.js", "tables.js", "episode.js", "main.js")
 COLUMNS = (
-    *("chunk", "iteration", "task", "member", "status", "split", "kind"),
+    *("chunk", "iteration", "task", "member", "status", "split", "kind", "player"),
     *("success", "score", "return", "turns", "invalid", "advantage"),
 )
 """What the page's lists and filters go by."""
@@ -68,7 +68,7 @@ class _Index:
     tasks: dict[str, int] = field(default_factory=dict)
     """Task id to its number, in order of appearance."""
     labels: dict[str, int] = field(default_factory=dict)
-    """Statuses, splits and task types, likewise numbered."""
+    """Statuses, splits, task types and players, likewise numbered."""
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
     def add(self, episode: Json, chunk: int) -> None:
@@ -85,6 +85,7 @@ class _Index:
             "status": self._label(episode.get("status")),
             "split": self._label(episode.get("split")),
             "kind": self._label(episode.get("kind", episode.get("task_type"))),
+            "player": self._label(episode.get("player")),  # none where it is who learns: others are not counted
             "success": int(success) if isinstance(success, bool) else None,
             "score": number(episode.get("score")),
             "return": number(episode.get("return")),

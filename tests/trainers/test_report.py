@@ -277,6 +277,32 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path, with_policy: boo
     assert html.escape("run@@DATA@@").replace("@", "&#64;") in report.read_text(encoding="utf-8")
 
 
+def test_others_who_play_along_are_shown_and_not_counted(tmp_path: Path) -> None:
+    def played(role: str, member: int, success: bool, turns: int, **more: Any) -> dict[str, Any]:
+        return episode(task=f"t/1@{role}", member=member, success=success, turns=[turn()] * turns, kind=role, **more)
+
+    run = write_episodes(
+        tmp_path / "run",
+        played("first", 0, True, 2, against="expert"),
+        played("first", 1, False, 3, against="expert"),
+        played("second", 0, True, 4, player="expert"),
+        played("second", 1, True, 4, player="expert"),
+        played("first", 0, True, 9, player="iteration 0", iteration=1),
+    )
+    report = view(run)
+    overview = text_of(browse(report, "overview", tmp_path / "profile"))
+    assert "episodes21 task in 1 group; 3 of other players are not counted" in overview
+    assert "turns52.5 per episode" in overview
+    tasks = browse(report, "tasks", tmp_path / "profile")
+    assert tasks.count('class="rate"') == 1  # nobody learns the second role
+    assert "50.0 %" in text_of(tasks)  # and what an earlier self did in the first is not counted
+    shown = text_of(browse(report, "episodes/2", tmp_path / "profile"))
+    assert "5 episodes" in shown
+    assert "of other players" in shown
+    assert "played by expert" in shown
+    assert "against expert" in text_of(browse(report, "episodes/0", tmp_path / "profile"))
+
+
 USE = """
 <script type="module">
 const wait = async (what) => { while (!what()) await new Promise((done) => setTimeout(done, 20)); };

@@ -60,7 +60,9 @@ async function load() {
   }
 }
 
-const groupKey = (index) => `${data.episodes.iteration[index]} ${data.episodes.task[index]} ${data.episodes.split[index]}`;
+const groupKey = (index) => ["iteration", "task", "split", "player"].map((column) => data.episodes[column][index]).join(" ");
+// Whether an episode is one of the policy that learns; in a game others may play along (an expert, an earlier self).
+const learns = (index) => !known(data.episodes.player[index]);
 const label = (column, index) => data.labels[data.episodes[column][index]] ?? null;
 const taskName = (index) => data.tasks[data.episodes.task[index]];
 

@@ -113,6 +113,7 @@ async function episodeView(index, goTo, turnWanted) {
   const facts = [
     known(episode.success) && chip(episode.success ? "good" : "bad", episode.success ? "success" : "no success"),
     status !== "finished" && chip("warn", status),
+    episode.player && chip("warn", ...shown(`played by ${episode.player}`)), episode.against && chip("plain", ...shown(`against ${episode.against}`)),
     kind && chip("plain", words(kind)), split && chip("plain", split),
     known(episode.iteration) && chip("plain", `iteration ${episode.iteration}`),
   ];

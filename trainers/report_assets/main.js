@@ -63,10 +63,14 @@ function headline(groups) {
   }
   if (data.metrics.length) add("iterations", String(data.metrics.length), `${data.metrics[0].iteration} to ${data.metrics.at(-1).iteration}`);
   if (data.count) {
-    const turns = episodes.turns.reduce((sum, count) => sum + count, 0);
-    const bad = episodes.invalid.reduce((sum, count) => sum + count, 0);
-    add("episodes", data.count.toLocaleString("en"), `${plural(data.tasks.length, "task")} in ${plural(data.groups.size, "group")}`);
-    add("turns", turns.toLocaleString("en"), `${(turns / data.count).toFixed(1)} per episode, ${percent(turns ? bad / turns : 0)} invalid`);
+    const own = episodes.turns.map((_, index) => index).filter(learns);
+    const total = (column) => own.reduce((sum, index) => sum + episodes[column][index], 0);
+    const [turns, bad] = [total("turns"), total("invalid")];
+    const others = data.count - own.length;
+    const groups = [...data.groups.values()].filter(([first]) => learns(first)).length;
+    const tasks = new Set(own.map((index) => episodes.task[index])).size;
+    add("episodes", own.length.toLocaleString("en"), `${plural(tasks, "task")} in ${plural(groups, "group")}${others ? `; ${others.toLocaleString("en")} of other players are not counted` : ""}`);
+    add("turns", turns.toLocaleString("en"), `${own.length ? (turns / own.length).toFixed(1) : "0"} per episode, ${percent(turns ? bad / turns : 0)} invalid`);
   }
   return cards;
 }
@@ -93,7 +97,7 @@ function episodesPage() {
   const find = el("input", { type: "search", placeholder: "find a task", "aria-label": "find a task", oninput: (event) => { state.find = event.target.value; draw(); } });
   const choose = (name, options, onPick) => el("select", { "aria-label": name, onchange: (event) => onPick(event.target.value) }, options.map(([value, text]) => el("option", { value }, text)));
   const iteration = choose("iteration", [["", "every iteration"], ...iterations.map((value) => [String(value), `iteration ${value}`])], (value) => { state.iteration = value === "" ? null : Number(value); draw(); });
-  const outcome = choose("outcome", [["all", "every outcome"], ["success", "success"], ["failure", "no success"], ["invalid", "with invalid answers"], ["cut", "cut off"], ["failed", "failed with an error"]], (value) => { state.outcome = value; draw(); });
+  const outcome = choose("outcome", [["all", "every outcome"], ["success", "success"], ["failure", "no success"], ["invalid", "with invalid answers"], ["cut", "cut off"], ["failed", "failed with an error"], ...(episodes.player.some(known) ? [["others", "of other players"]] : [])], (value) => { state.outcome = value; draw(); });
   draw();
   let turn = 0; // counts requests, so that a slow one never overwrites a later one
   const show = async (index, at) => {

@@ -37,7 +37,8 @@ function longList(className, render) {
   return box;
 }
 
-// What a filter leaves of the episodes, as indices. `find` looks at task ids, `iteration` at one iteration.
+// What a filter leaves of the episodes, as indices. `find` looks at task ids, `iteration` at one iteration. An outcome is
+// one of those who learn, or "others" for whoever plays along.
 function filtered({ find = "", iteration = null, outcome = "all" }) {
   const { episodes } = data;
   const wanted = find.trim().toLowerCase();
@@ -46,6 +47,7 @@ function filtered({ find = "", iteration = null, outcome = "all" }) {
   for (let index = 0; index < data.count; index++) {
     if (matches && !matches[episodes.task[index]]) continue;
     if (iteration !== null && episodes.iteration[index] !== iteration) continue;
+    if (outcome !== "all" && learns(index) === (outcome === "others")) continue;
     const status = label("status", index);
     if (outcome === "success" && episodes.success[index] !== 1) continue;
     if (outcome === "failure" && episodes.success[index] !== 0) continue;
@@ -62,6 +64,7 @@ function taskRows() {
   const { episodes } = data;
   const rows = data.tasks.map((task, number) => ({ task, number, kind: null, episodes: 0, solved: 0, judged: 0, turns: 0, invalid: 0, iterations: new Map() }));
   for (let index = 0; index < data.count; index++) {
+    if (!learns(index)) continue;
     const row = rows[episodes.task[index]];
     row.kind ??= label("kind", index);
     row.episodes += 1;
@@ -80,7 +83,7 @@ function taskRows() {
     row.bad = row.turns ? row.invalid / row.turns : null;
     row.history = [...row.iterations].sort(([one], [other]) => one - other).map(([, [solved, count]]) => solved / count);
   }
-  return rows;
+  return rows.filter((row) => row.episodes);
 }
 
 function rateBar(rate) {
