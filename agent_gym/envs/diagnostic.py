@@ -75,6 +75,59 @@ class SmallEnv(TextEnv):
         }
 
 
+class LevelEnv(SmallEnv):
+    """Numbered starts of one level of another package, named `SPLIT/LEVEL-NUMBER`.
+
+    Attributes:
+        digits: Of the number; there are at most ten to the power of that in a split.
+        level: Name of the level.
+    """
+
+    digits: ClassVar[int]
+
+    def __init__(self, *, level: str, layouts: int, split: str, render_mode: str | None) -> None:
+        """Name the first `layouts` tasks of each split.
+
+        Raises:
+            BadOptionError: If there are not so many.
+        """
+        check_count("layouts", layouts, 1, 10**self.digits)
+        self.level = level
+        super().__init__(
+            tasks={name: [f"{name}/{level}-{number:0{self.digits}d}" for number in range(layouts)] for name in SPLITS},
+            split=split,
+            render_mode=render_mode,
+        )
+        self._playing = ""
+
+    @abc.abstractmethod
+    def _require_package(self) -> None:
+        """Raise `MissingExtraError` without the package."""
+
+    @abc.abstractmethod
+    def _seed_of(self, split: str, number: int) -> int:
+        """Return the seed with which a task starts."""
+
+    def tasks(self, split: str) -> Sequence[str]:
+        """Return the task ids of a split.
+
+        Raises:
+            UnknownSplitError: If there is no such split.
+            MissingExtraError: Without the package that has the level.
+        """
+        self._require_package()
+        return super().tasks(split)
+
+    def seed_of(self, task: str) -> int:
+        """Return the seed with which the package starts the game of a task.
+
+        Raises:
+            UnknownTaskError: If there is no such task.
+        """
+        self._check_task(task)
+        return self._seed_of(self._split_of[task], int(task[-self.digits :]))
+
+
 class DiagnosticEnv(SmallEnv):
     """A small environment with a known optimum."""
 

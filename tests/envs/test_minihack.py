@@ -13,7 +13,7 @@ from agent_gym import keys
 from agent_gym.envs.minihack import game as games
 from agent_gym.envs.minihack.game import LEVELS, MOVES, PICK_UP, UNLOCK, Game
 from agent_gym.envs.minihack.session import IN_DOORWAY, Session
-from agent_gym.errors import BadOptionError, MissingExtraError, UnknownTaskError
+from agent_gym.errors import BadOptionError, EpisodeError, MissingExtraError, UnknownTaskError
 from agent_gym.testing import check_text_env
 
 needs_minihack = pytest.mark.skipif(
@@ -188,6 +188,28 @@ def test_splits_share_no_start():
         for task in env.tasks(split):
             observation, _ = env.reset(options={"task": task})
             assert found.setdefault(observation, split) == split
+
+
+@needs_minihack
+def test_a_closed_game_is_over_until_it_is_started_or_restored():
+    env = make(layouts=2, render_mode="ansi")
+    base = env.unwrapped
+    env.reset(seed=0)
+    command = base.expert_action()
+    env.step(command)
+    state = base.get_state()
+    looked = base.render()
+    env.close()
+    with pytest.raises(EpisodeError, match=r"call reset\(\) first"):
+        base.step(command)
+    with pytest.raises(EpisodeError, match=r"call reset\(\) first"):
+        base.get_state()
+    base.set_state(state)
+    assert base.render() == looked
+    env.close()
+    env.reset(seed=0)
+    env.step(command)
+    env.close()
 
 
 @needs_minihack

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -26,7 +25,7 @@ from agent_gym.envs.babyai.game import (
     state_of,
     things_of,
 )
-from agent_gym.envs.diagnostic import SPLITS, SmallEnv, check_count, limited
+from agent_gym.envs.diagnostic import LevelEnv, check_count, limited
 from agent_gym.errors import MissingExtraError
 from agent_gym.registration import BABYAI
 from agent_gym.vector import TextVectorEnv
@@ -36,7 +35,7 @@ _SEEDS_FOR_LIMIT = 8
 _MOVE_THINGS = frozenset({"drop", "pick up", "toggle"})
 
 
-class BabyAIEnv(SmallEnv):
+class BabyAIEnv(LevelEnv):
     """A level of BabyAI. Reward 1 when the mission is fulfilled, which also ends the episode.
 
     minigrid's own reward, which falls with the number of steps, is not used.
@@ -55,22 +54,16 @@ class BabyAIEnv(SmallEnv):
     """
 
     example_task = f"train/{LEVEL}-0000"
+    digits = 4
 
     def __init__(
         self, *, split: str = "train", level: str = LEVEL, layouts: int = 64, render_mode: str | None = None
     ) -> None:
         """Set up the tasks; see `make_babyai` for the settings."""
-        check_count("layouts", layouts, 1, 10_000)
-        self.level = level
         self._game: Any = None
         with contextlib.suppress(MissingExtraError):  # without minigrid `tasks` and `reset` say so
             self._game = make_game(level)
-        super().__init__(
-            tasks={name: [f"{name}/{level}-{number:04d}" for number in range(layouts)] for name in SPLITS},
-            split=split,
-            render_mode=render_mode,
-        )
-        self._playing = ""
+        super().__init__(level=level, layouts=layouts, split=split, render_mode=render_mode)
         self._seen: list[Any] = []
         self._things: list[Any] = []
         self._places = 0
@@ -92,16 +85,6 @@ class BabyAIEnv(SmallEnv):
             f"Commands: {', '.join(ACTIONS)}."
         )
 
-    def tasks(self, split: str) -> Sequence[str]:
-        """Return the task ids of a split.
-
-        Raises:
-            UnknownSplitError: If there is no such split.
-            MissingExtraError: Without minigrid.
-        """
-        levels()
-        return super().tasks(split)
-
     def largest_limit(self) -> int:
         """Return the largest limit on steps that minigrid sets for its seeds 0 to 7; it depends on the mission."""
         limits = []
@@ -110,20 +93,17 @@ class BabyAIEnv(SmallEnv):
             limits.append(int(self._game.max_steps))
         return max(limits)
 
-    def seed_of(self, task: str) -> int:
-        """Return the seed with which minigrid's environment of this level starts the same game.
-
-        Raises:
-            UnknownTaskError: If there is no such task.
-        """
-        self._check_task(task)
-        return seed_of(self.level, self._split_of[task], int(task[-4:]))
-
     def make_expert(self) -> Bot:
         """Return minigrid's bot in a game of its own; it sees no further than the agent does."""
         game = make_game(self.level)
         start(game, self.seed_of(self._playing))
         return Bot(game)
+
+    def _require_package(self) -> None:
+        levels()
+
+    def _seed_of(self, split: str, number: int) -> int:
+        return seed_of(self.level, split, number)
 
     def _start(self, task: str) -> tuple[str, dict[str, Any]]:
         seed = self.seed_of(task)

@@ -6,14 +6,13 @@ The game is NetHack, run by the packages nle and minihack; text, tasks, commands
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 
 from agent_gym import keys
 from agent_gym.core import with_known_settings
-from agent_gym.envs.diagnostic import SPLITS, SmallEnv, check_count, check_name, digest, limited
+from agent_gym.envs.diagnostic import SPLITS, LevelEnv, check_count, check_name, digest, limited
 from agent_gym.envs.minihack.expert import Explorer
 from agent_gym.envs.minihack.game import LEVELS, MOVES, PICK_UP, UNLOCK, Game, check_installed
 from agent_gym.envs.minihack.session import SUBGOALS, Session
@@ -26,7 +25,7 @@ _TRIES = 200
 _TRIAL_STEPS = 100
 
 
-class MiniHackEnv(SmallEnv):
+class MiniHackEnv(LevelEnv):
     """A level of MiniHack. Reward 1 for reaching the stairs.
 
     NetHack's chance (whether a lock gives way, whether a door sticks) is drawn from `np_random`: before each command
@@ -48,20 +47,15 @@ class MiniHackEnv(SmallEnv):
     """
 
     example_task = f"train/{LEVEL}-000"
+    digits = 3
 
     def __init__(
         self, *, split: str = "train", level: str = LEVEL, layouts: int = 64, render_mode: str | None = None
     ) -> None:
         """Set up the tasks; see `make_minihack` for the settings."""
-        check_count("layouts", layouts, 1, 1000)
-        self.level = check_name("level", level, list(LEVELS))
-        super().__init__(
-            tasks={name: [f"{name}/{level}-{number:03d}" for number in range(layouts)] for name in SPLITS},
-            split=split,
-            render_mode=render_mode,
-        )
+        check_name("level", level, list(LEVELS))
+        super().__init__(level=level, layouts=layouts, split=split, render_mode=render_mode)
         self._game: Game | None = None
-        self._playing = ""
 
     @property
     def instructions(self) -> str:
@@ -74,34 +68,22 @@ class MiniHackEnv(SmallEnv):
             f"Commands: {', '.join([*MOVES, PICK_UP, UNLOCK])}."
         )
 
-    def tasks(self, split: str) -> Sequence[str]:
-        """Return the task ids of a split.
-
-        Raises:
-            UnknownSplitError: If there is no such split.
-            MissingExtraError: Without minihack.
-        """
-        check_installed()
-        return super().tasks(split)
-
-    def seed_of(self, task: str) -> int:
-        """Return the seed, of NetHack's two generators both, with which a task starts.
-
-        Raises:
-            UnknownTaskError: If there is no such task.
-        """
-        self._check_task(task)
-        return _seed_of(self.level, self._split_of[task], int(task[-3:]))
-
     def make_expert(self) -> Explorer:
         """Return a player who reads the map; it is not always the shortest way, since it has to look round corners."""
         return Explorer()
 
     def close(self) -> None:
-        """End NetHack and remove its directory."""
+        """End NetHack, and with it the episode, and remove its directory."""
+        self._task = None
         if self._game is not None:
             self._game.close()
             self._game = None
+
+    def _require_package(self) -> None:
+        check_installed()
+
+    def _seed_of(self, split: str, number: int) -> int:
+        return _seed_of(self.level, split, number)  # of both generators that NetHack has
 
     def _start(self, task: str) -> tuple[str, dict[str, Any]]:
         self._check_task(task)

@@ -131,13 +131,13 @@ class Game:
             ).unwrapped
         places = self._env._observation_keys  # type: ignore[attr-defined]  # minihack's own
         self._places = {name: places.index(name) for name in _OBSERVED}
-        self._nethack = self._env.nethack  # type: ignore[attr-defined]
+        self._nethack = self._env.nethack  # type: ignore[attr-defined]  # nle's own
 
     def start(self, core: int, display: int) -> View:
         """Start the game that two seeds decide."""
-        self._env.seed(core, display, reseed=False)  # type: ignore[attr-defined]
+        self._env.seed(core, display, reseed=False)  # type: ignore[attr-defined]  # likewise
         self._env.reset()
-        return self._view(self._env.last_observation)  # type: ignore[attr-defined]
+        return self._view(self._env.last_observation)  # type: ignore[attr-defined]  # likewise
 
     def press(self, keys: Sequence[str], seed: int) -> View:
         """Press keys, one after the other, then dismiss what waits to be read; chance is drawn from `seed` alone."""
