@@ -12,12 +12,12 @@ import logging
 import tokenize
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import gymnasium as gym
 
 from agent_gym import keys
-from agent_gym.adapters.canonical import digest_of
+from agent_gym.adapters.canonical import canonical_text, digest_of
 from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.core import Expert
 from agent_gym.envs.diagnostic import SPLITS, SmallEnv, check_count, check_name, limited
@@ -44,6 +44,8 @@ INVALID: Final = ("refuse", "library")
 STRIDE = 1_000
 """Seeds of neighbouring tasks lie this far apart, since a library may try the next few when a start fails."""
 MOST_TASKS = 1_000_000
+_LONG: Final = 20_000
+"""An attribute that is longer than this in characters when the game is made is a word list: it does not change."""
 
 
 class Move(NamedTuple):
@@ -203,6 +205,43 @@ class ForeignEnv(SmallEnv):
             self._begin(self._playing)
             played = 0
         self._go_on(commands[played:], state["digest"])
+
+
+class RuledEnv(ForeignEnv):
+    """A game that is one object of its library, tells its own rules, and counts its turns.
+
+    Attributes:
+        how: How a move is given, for who asks before the first task has told the rules.
+        held: Names of the attributes that are no part of the state.
+        turns: Names of those that count the turns.
+    """
+
+    how: ClassVar[str]
+    held: ClassVar[frozenset[str]]
+    turns: ClassVar[frozenset[str]]
+
+    def __init__(self, *, key_turns: bool, **common: Any) -> None:
+        """Take the settings; the game is made when the first episode starts."""
+        super().__init__(**common)
+        if not isinstance(key_turns, bool):
+            raise BadOptionError(f"key_turns must be True or False, got {key_turns!r}.")
+        self._leave_out = self.held if key_turns else self.held | self.turns
+        self._env: Any = None
+        self._made: frozenset[str] = frozenset()
+        self._rules = ""
+        self._trial = LocalRandom(0)
+
+    @property
+    def instructions(self) -> str:
+        """The rules of the task being played, as the library words them."""
+        return self._rules or f"You play {self.game}. {self.how}"
+
+    def _remember(self, game: Any) -> None:
+        """Note which attributes a fresh game has, and which of them do not change."""
+        fresh = vars(game)
+        self._made = frozenset(fresh)
+        long = {name for name in self._made - self._leave_out if len(canonical_text(fresh[name])) > _LONG}
+        self._leave_out |= long
 
 
 class _Failed(Move):

@@ -13,12 +13,11 @@ from typing import Any, Final
 import gymnasium as gym
 
 from agent_gym.adapters.answers import Answer
-from agent_gym.adapters.canonical import canonical_text
 from agent_gym.adapters.foreign import (
     MISTAKES,
     STRIDE,
-    ForeignEnv,
     Move,
+    RuledEnv,
     check_mapping,
     cut,
     drop_attributes,
@@ -27,7 +26,6 @@ from agent_gym.adapters.foreign import (
     library,
     reason_of,
 )
-from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.adapters.numbers import Bisection
 from agent_gym.core import Expert, with_known_settings
 from agent_gym.envs.diagnostic import SPLITS
@@ -35,22 +33,22 @@ from agent_gym.errors import BadOptionError, UnsupportedGameError
 from agent_gym.registration import GEM
 from agent_gym.vector import TextVectorEnv
 
-_HELD: Final = frozenset({"dataset", "ds", "ds_iter", "idx", "epoch", "mp_pool", "env_id", "entry_point"})
-"""What GEM's environments hold beside the state: data that does not change, and where in it the next question lies."""
-_TURNS: Final = frozenset({"turn_count"})
-_LONG: Final = 20_000
-"""An attribute that is longer than this in characters when the game is made is a word list: it does not change."""
 _SUGGESTIONS: Final = 8
 _PACKAGE: Final = "gem-llm, which can be installed up to Python 3.12.0 only"
 _SINGLE: Final = "Answer the question. Put your final answer within \\boxed{}."
 
 
-class GemEnv(ForeignEnv):
+class GemEnv(RuledEnv):
     """An environment of GEM; see `make_gem` for the settings.
 
     Rewards are GEM's, at each step. A game is solved when GEM congratulates, a question when the reward is 1. GEM's own
     limit on turns ends an episode like any other end, since it comes with a reward of its own.
     """
+
+    how = "Put each move or answer within \\boxed{}."
+    # Data that does not change, and where in it the next question lies.
+    held = frozenset({"dataset", "ds", "ds_iter", "idx", "epoch", "mp_pool", "env_id", "entry_point"})
+    turns = frozenset({"turn_count"})
 
     def __init__(
         self,
@@ -64,21 +62,11 @@ class GemEnv(ForeignEnv):
         render_mode: str | None = None,
     ) -> None:
         """Take the settings; the game is made when the first episode starts."""
-        super().__init__(game=game, split=split, tasks=tasks, invalid=invalid, render_mode=render_mode)
-        if not isinstance(key_turns, bool):
-            raise BadOptionError(f"key_turns must be True or False, got {key_turns!r}.")
+        super().__init__(
+            game=game, split=split, tasks=tasks, invalid=invalid, key_turns=key_turns, render_mode=render_mode
+        )
         self.options = check_mapping("options", options)
-        self._leave_out = _HELD if key_turns else _HELD | _TURNS
-        self._env: Any = None
-        self._made: frozenset[str] = frozenset()
-        self._rules = ""
         self._total = 0.0
-        self._trial = LocalRandom(0)
-
-    @property
-    def instructions(self) -> str:
-        """The rules of the task being played, as GEM words them; before the first, how an answer is given."""
-        return self._rules or f"You play {self.game}. Put each move or answer within \\boxed{{}}."
 
     def make_expert(self) -> Expert:
         """Return a fresh expert: for guessing numbers, and for questions, whose answers are known.
@@ -111,9 +99,7 @@ class GemEnv(ForeignEnv):
         questions = self.game.startswith("rg:")
         if self._env is None or questions:  # a generated question is the first of a data set made from its seed
             self._env = _make(self.game, {**self.options, "seed": seed, "size": 1} if questions else self.options)
-            self._made = frozenset(vars(self._env))
-            held = (name for name, value in vars(self._env).items() if name not in _HELD)
-            self._leave_out |= {name for name in held if len(canonical_text(vars(self._env)[name])) > _LONG}
+            self._remember(self._env)
         drop_attributes(self._env, self._made)
         rows = hasattr(self._env, "dataset")
         if rows:
@@ -148,7 +134,7 @@ class GemEnv(ForeignEnv):
         return Move(shown, gained, ended, valid, success, graded(self._total, success=success))
 
     def _content(self) -> tuple[Any, frozenset[str]]:
-        return [vars(self._env), f"{self._total:.9f}"], frozenset(self._leave_out)
+        return [vars(self._env), f"{self._total:.9f}"], self._leave_out
 
     def _suggest(self) -> tuple[str, ...]:
         self._trial.seed(int(self._digest[:8], 16))

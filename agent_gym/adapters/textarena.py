@@ -13,11 +13,10 @@ from typing import Any, Final
 
 import gymnasium as gym
 
-from agent_gym.adapters.canonical import canonical_text
 from agent_gym.adapters.foreign import (
     MISTAKES,
-    ForeignEnv,
     Move,
+    RuledEnv,
     cut,
     drop_attributes,
     graded,
@@ -25,18 +24,12 @@ from agent_gym.adapters.foreign import (
     library,
     reason_of,
 )
-from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.adapters.numbers import Bisection
 from agent_gym.core import Expert, with_known_settings
-from agent_gym.errors import BadOptionError, UnsupportedGameError
+from agent_gym.errors import UnsupportedGameError
 from agent_gym.registration import TEXT_ARENA
 from agent_gym.vector import TextVectorEnv
 
-_TOLD: Final = frozenset({"logs", "observations", "step_info", "made_invalid_move", "reason", "env_id", "entry_point"})
-"""Attributes of TextArena's states that keep what was said, not what is."""
-_TURNS: Final = frozenset({"turn", "turn_count"})
-_LONG: Final = 20_000
-"""An attribute made before the game starts, and longer than this in characters, is a word list: it does not change."""
 _NEVER: Final = 10**9
 _FOUR: Final = ("[down]", "[left]", "[right]", "[up]")
 
@@ -56,7 +49,7 @@ _CANDIDATES: Final[dict[str, Callable[[Any], list[str]]]] = {
 """For games with few commands: all there are. Which of them are possible is found by trying each on a copy."""
 
 
-class TextArenaEnv(ForeignEnv):
+class TextArenaEnv(RuledEnv):
     """A single-player game of TextArena; see `make_text_arena` for the settings.
 
     The rules that the game tells its player are the instructions, which can differ from task to task; the first
@@ -64,30 +57,10 @@ class TextArenaEnv(ForeignEnv):
     solved with a reward of 1.
     """
 
-    def __init__(
-        self,
-        *,
-        game: str,
-        split: str = "train",
-        tasks: int = 1000,
-        invalid: str = "refuse",
-        key_turns: bool = True,
-        render_mode: str | None = None,
-    ) -> None:
-        """Take the settings; the game is made when the first episode starts."""
-        super().__init__(game=game, split=split, tasks=tasks, invalid=invalid, render_mode=render_mode)
-        if not isinstance(key_turns, bool):
-            raise BadOptionError(f"key_turns must be True or False, got {key_turns!r}.")
-        self._leave_out = _TOLD if key_turns else _TOLD | _TURNS
-        self._env: Any = None
-        self._made: frozenset[str] = frozenset()
-        self._rules = ""
-        self._trial = LocalRandom(0)
-
-    @property
-    def instructions(self) -> str:
-        """The rules of the task being played, as TextArena words them; before the first, how a move is given."""
-        return self._rules or f"You play {self.game}. Give each move in square brackets, as the rules of the game say."
+    how = "Give each move in square brackets, as the rules of the game say."
+    # What was said, not what is.
+    held = frozenset({"logs", "observations", "step_info", "made_invalid_move", "reason", "env_id", "entry_point"})
+    turns = frozenset({"turn", "turn_count"})
 
     def make_expert(self) -> Expert:
         """Return a fresh expert: there is one for guessing numbers.
@@ -104,10 +77,7 @@ class TextArenaEnv(ForeignEnv):
         """Return TextArena's game without the wrappers around it, making it the first time."""
         if self._env is None:
             self._env = _make(self.game)
-            game = _unwrapped(self._env)
-            self._made = frozenset(vars(game))
-            long = {name for name, value in vars(game).items() if len(canonical_text(value)) > _LONG}
-            self._leave_out = self._leave_out | frozenset(long)
+            self._remember(_unwrapped(self._env))
         return _unwrapped(self._env)
 
     def _open(self, seed: int) -> Move:

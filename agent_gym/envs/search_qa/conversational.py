@@ -51,8 +51,8 @@ class ConversationalQaEnv(SearchEnv):
         <search>In which town was The Yellow Quarry born?</search>
     """
 
-    def __init__(self, *, dialogues: int = 100, **common: Any) -> None:
-        """Set up the environment; see `make_conversational_qa` for the settings."""
+    def __init__(self, *, dialogues: int, **common: Any) -> None:
+        """Set up the environment; see `make_conversational_qa` for the settings and their defaults."""
         super().__init__(**common)
         self._dialogues = check_count("dialogues", dialogues, 1, 10_000)
 

@@ -71,15 +71,15 @@ class SearchEnv(TextEnv):
     def __init__(
         self,
         *,
-        split: str = "generated_train",
-        data: str | os.PathLike[str] | None = None,
-        documents: int = 300,
-        corpus_seed: int = 0,
-        hops: int = 1,
-        results: int = 3,
-        characters: int = 1000,
-        reward: str = "score",
-        render_mode: str | None = None,
+        split: str,
+        data: str | os.PathLike[str] | None,
+        documents: int,
+        corpus_seed: int,
+        hops: int,
+        results: int,
+        characters: int,
+        reward: str,
+        render_mode: str | None,
     ) -> None:
         """Check the settings (see `make_search_qa`); nothing is read or made before it is needed."""
         super().__init__(split=split, render_mode=render_mode)
@@ -154,9 +154,12 @@ class SearchEnv(TextEnv):
         self._shelf, self._question = self._find(task)
         self._shelf.corpus.open()
         self._playing, self._progress = task, Progress()
-        [split] = [split for split, tasks in self._shelf.tasks.items() if task in tasks]
         self._queries = self._first_queries(self._question)
-        self._static = {keys.SPLIT: split, keys.SOURCE: self._shelf.source, GOLD_TITLES: self._question.titles}
+        self._static = {
+            keys.SPLIT: self._shelf.split_of[task],
+            keys.SOURCE: self._shelf.source,
+            GOLD_TITLES: self._question.titles,
+        }
         self._static |= self._more_info(self._question)
         return self._state_task(self._question), self._info(valid=True)
 

@@ -35,6 +35,11 @@ class Shelf:
     tasks: Mapping[str, Sequence[str]]
     source: str
 
+    @functools.cached_property
+    def split_of(self) -> Mapping[str, str]:
+        """The split of each task; files may hold so many that looking through `tasks` takes long."""
+        return {task: split for split, tasks in self.tasks.items() for task in tasks}
+
 
 @functools.lru_cache(maxsize=8)
 def _generated_corpus(documents: int, seed: int) -> Corpus:

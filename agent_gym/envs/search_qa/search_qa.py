@@ -34,9 +34,9 @@ class SearchQaEnv(SearchEnv):
         ('The Velvet Mirror', ('The Velvet Mirror',))
     """
 
-    def __init__(self, *, hops: int = 2, questions: int = 200, **common: Any) -> None:
-        """Set up the environment; see `make_search_qa` for the settings."""
-        super().__init__(hops=hops, **common)
+    def __init__(self, *, questions: int, **common: Any) -> None:
+        """Set up the environment; see `make_search_qa` for the settings and what they are if nothing is said."""
+        super().__init__(**common)
         self._questions = check_count("questions", questions, 1, 10_000)
 
     def shelf(self, split: str) -> Shelf:

@@ -123,6 +123,9 @@ def test_a_command_of_100_kilobytes():
 def test_a_collection_is_shared():
     one, two = make().unwrapped, make(questions=5, hops=3).unwrapped
     assert one.shelf("generated_train").corpus is two.shelf("generated_test").corpus
+    shelf = one.shelf("generated_train")
+    splits = ["generated_test", "generated_train", "generated_valid"]
+    assert {task: split for split in splits for task in one.tasks(split)} == shelf.split_of
 
 
 def test_files(tmp_path, monkeypatch):
