@@ -152,6 +152,8 @@ class RolloutConfig:
     """Tasks per iteration."""
     tasks: int | None = None
     """Different tasks that are trained on, evenly spaced over the split's list; by default all of them."""
+    only: tuple[str, ...] = ()
+    """Names of the tasks that are trained on, of the split; in a game each stands for all its agents."""
     group_size: int = 8
     """Episodes per task, all from the same start."""
     temperature: float = 1.0
@@ -308,6 +310,8 @@ class TrainConfig:
         ):
             if number is not None and number < 1:
                 raise BadOptionError(f"{name} must be 1 or more, got {number}.")
+        if self.rollout.only and self.rollout.tasks is not None:
+            raise BadOptionError("rollout.tasks must be left out with rollout.only, which names the tasks.")
         if not self.rollout.temperature > 0:
             raise BadOptionError(
                 f"rollout.temperature must be above 0, got {self.rollout.temperature}: greedy episodes of one task "

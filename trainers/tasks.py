@@ -55,6 +55,23 @@ def spread(tasks: Sequence[str], count: int | None, run: int = 1) -> list[str]:
     return [tasks[place * runs // wanted * run + part] for place in range(wanted) for part in range(run)]
 
 
+def _only(names: Sequence[str], tasks: Sequence[str], agents: Sequence[str], split: str) -> list[str]:
+    """Return the tasks that are named, for all agents of a game.
+
+    Raises:
+        BadOptionError: If one of them is none of the split's.
+    """
+    wanted = [f"{name}@{agent}" for name in names for agent in agents] if agents else list(names)
+    for task in wanted:
+        if task not in tasks:
+            example = next(iter(tasks), "none: it has no tasks").partition("@")[0]
+            raise BadOptionError(
+                f"rollout.only must name tasks of the split {split!r}, such as {example!r}, got "
+                f"{task.partition('@')[0]!r}."
+            )
+    return wanted
+
+
 def slots_of(env: Any) -> SlotEnv:
     """Return the slots of an environment, which may be slots itself."""
     slots: SlotEnv = getattr(env, "slots", env)
@@ -123,7 +140,9 @@ def choose_tasks(config: TrainConfig, env: Any) -> tuple[SlotEnv, TaskOrder, lis
     if split == config.evaluation.split:
         raise BadOptionError(f"evaluation.split must differ from the split that is trained on, got {split!r} for both.")
     tasks = slots.tasks(split)
-    if config.rollout.tasks is not None:
+    if config.rollout.only:
+        tasks = _only(config.rollout.only, tasks, getattr(slots, "agents", ()), split)
+    elif config.rollout.tasks is not None:
         tasks = spread(tasks, config.rollout.tasks, agents)
     validation: list[str] = []
     if config.evaluation.split:

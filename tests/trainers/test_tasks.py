@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from agent_gym.errors import BadOptionError
+from agent_gym.multi_agent import kuhn_poker_v0
+from agent_gym.multi_agent.slots import GameSlots
 from tests.trainers.corridor import corridor, small_config
 from trainers.tasks import TaskOrder, choose_tasks, spread
 
@@ -38,6 +42,26 @@ def test_a_run_may_train_on_a_few_tasks_of_a_split(tmp_path):
     chosen = choose_tasks(small_config(tmp_path, rollout={"tasks": 2}), env)[1].tasks
     assert list(chosen) == [names[0], names[len(names) // 2]]
     assert list(choose_tasks(small_config(tmp_path), env)[1].tasks) == list(names)
+
+
+def test_tasks_may_be_named(tmp_path):
+    env = corridor()
+    names = env.tasks("train")
+    chosen = choose_tasks(small_config(tmp_path, rollout={"only": (names[3], names[1])}), env)[1].tasks
+    assert list(chosen) == [names[3], names[1]]
+    with pytest.raises(BadOptionError, match=f"split 'train', such as '{names[0]}', got 'nowhere'"):
+        choose_tasks(small_config(tmp_path, rollout={"only": ("nowhere",)}), env)
+    with pytest.raises(BadOptionError, match=r"rollout\.tasks must be left out"):
+        small_config(tmp_path, rollout={"only": (names[3],), "tasks": 1})
+
+
+def test_a_named_task_of_a_game_is_one_for_each_agent(tmp_path):
+    slots = GameSlots(kuhn_poker_v0.env, num_slots=16)
+    config = small_config(tmp_path, env={"id": "kuhn_poker_v0", "num_envs": 16, "context": "step"})
+    config = replace(config, rollout=replace(config.rollout, only=("train/KJ",), groups=2))
+    assert choose_tasks(config, slots)[1].tasks == ["train/KJ@player_0", "train/KJ@player_1"]
+    with pytest.raises(BadOptionError, match="such as 'train/JK', got 'test/KJ'"):
+        choose_tasks(replace(config, rollout=replace(config.rollout, only=("test/KJ",))), slots)
 
 
 def test_tasks_that_belong_together_stay_so_in_every_order():
