@@ -79,10 +79,14 @@ class TeamSimulator:
 
     def key(self) -> str:
         """Return a text that says where all robots are, what they hold, and what differs from the start."""
-        names = self.game.names
-        bodies = [f"{names[body.location]}/{names[body.held] if body.held else '-'}" for body in self._bodies]
+        bodies = [self.body(robot) for robot in range(len(self._bodies))]
         self._sim.stand_in(self.game.start, None)
         return ",".join(bodies) + self._sim.state_key().partition("@")[2]
+
+    def body(self, robot: int) -> str:
+        """Return where a robot is and what it holds."""
+        names, body = self.game.names, self._bodies[robot]
+        return f"{names[body.location]}/{names[body.held] if body.held else '-'}"
 
     def get_state(self) -> Any:
         """Return a state that pickles and that later steps do not change."""

@@ -33,18 +33,19 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from agent_gym import keys
 from agent_gym.core import with_known_settings
-from agent_gym.envs.diagnostic import check_count, digest
+from agent_gym.envs.diagnostic import check_count, check_name, digest
 from agent_gym.errors import BadOptionError
 from agent_gym.ltl.task import Task
 from agent_gym.multi_agent.core import TextGame
 from agent_gym.multi_agent.household_expert import TeamExpert
-from agent_gym.multi_agent.household_facts import read_proposition
+from agent_gym.multi_agent.household_facts import matches, read_proposition
 from agent_gym.multi_agent.household_tasks import DEPTHS, SIZES, HouseTask, load_task, task_ids
 from agent_gym.multi_agent.household_team import WAIT, TeamSimulator, changes
 from agent_gym.multi_agent.parts import View
 
 PROGRESS = "progress"
 """Entry of `info`: the share of the specification that is done, 0 to 1, or −1 once it is violated; a potential."""
+KEYS = ("own", "team")
 
 
 class Household(TextGame):
@@ -60,6 +61,7 @@ class Household(TextGame):
         depth: int | None = None,
         cost: float = 0.0,
         steps: int | None = 60,
+        key: str = "team",
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Household(TextGame):
             depth: Levels of the specifications, 1 to 3; `None` mixes them.
             cost: Taken from a robot's reward for each of its commands but `wait`.
             steps: Joint steps after which an episode is truncated, or `None`.
+            key: What `state_key` names: `"team"`, the state of the whole team, or `"own"`, see `raw_env`.
             split: Split to draw tasks from.
             render_mode: `"ansi"` or `None`.
 
@@ -94,6 +97,7 @@ class Household(TextGame):
             render_mode=render_mode,
         )
         self.cost = float(cost)
+        self.key = check_name("key", key, KEYS)
         self._said: list[str] = []
         self._now: dict[str, tuple[str, tuple[str, ...]]] = {}
 
@@ -133,14 +137,23 @@ class Household(TextGame):
         self._spec = Task(about.levels)
         self._levels = about.levels
         self._names = sorted(self._spec.propositions)
-        self._said, self._now = [], {}
+        wanted = {read_proposition(name).thing for name in self._names}
+        things = sorted(self._house.facts().where)
+        self._things = [thing for thing in things if any(matches(thing, one) for one in wanted)]
+        self._said = []
         for agent in self.possible_agents:
             self._tell(agent, briefing(agent, self.possible_agents, self._house, about.levels))
         self._first = f"{digest(self._text(self.possible_agents[0])):016x}"
         self._labels = self._true_now()
+        self._note()
+
+    def _note(self) -> None:
+        """Ask the specification how things stand, once in a joint step."""
+        self._now = {}
+        self._verdict, self._progress, self._left = self._spec.verdict, self._spec.progress, self._spec.key
 
     def _turn(self) -> str | None:
-        return None if self._spec.verdict != "undecided" else self.possible_agents[len(self._said)]
+        return None if self._verdict != "undecided" else self.possible_agents[len(self._said)]
 
     def _understands(self, agent: str, command: str) -> bool:
         return command.strip() in self._known(agent)[1]
@@ -154,14 +167,13 @@ class Household(TextGame):
     def _carry_out(self, said: list[str]) -> None:
         """Let all robots act, and tell everybody what came of it."""
         done = self._house.step(said)
-        self._now = {}
         before, self._labels = self._labels, self._true_now()
-        progress = self._spec.progress
-        verdict = self._spec.step(self._labels)
+        progress, verdict = self._progress, self._spec.step(self._labels)
+        self._note()
         news = [f"Now true: {name}." for name in self._names if name in self._labels - before]
         news += [f"No longer true: {name}." for name in self._names if name in before - self._labels]
-        if verdict == "undecided" and self._spec.progress != progress:
-            news.append(f"Done so far: {self._spec.progress:.0%}.")
+        if verdict == "undecided" and self._progress != progress:
+            news.append(f"Done so far: {self._progress:.0%}.")
         news += {"satisfied": ["The task is done."], "violated": ["The task can't be done any more."]}.get(verdict, [])
         acts = [
             f"{agent}: {command}"
@@ -178,10 +190,10 @@ class Household(TextGame):
         return View(
             key=key,
             commands=commands,
-            score=float(self._spec.verdict == "satisfied"),
+            score=float(self._verdict == "satisfied"),
             more={
                 keys.SUBGOALS: tuple(sorted(self._labels)),
-                PROGRESS: self._spec.progress,
+                PROGRESS: self._progress,
                 keys.SPECIFICATION: tuple(dict(level) for level in self._levels),
             },
         )
@@ -189,10 +201,17 @@ class Household(TextGame):
     def _known(self, agent: str) -> tuple[str, tuple[str, ...]]:
         """Return key and admissible commands at the beginning of the joint step."""
         if agent not in self._now:
-            commands = self._house.admissible(self.possible_agents.index(agent))
-            key = f"{agent}:{self._first}:{self._house.key()}:{self._spec.key}"
-            self._now[agent] = key, commands
+            number = self.possible_agents.index(agent)
+            commands = self._house.admissible(number)
+            state = self._house.key() if self.key == "team" else self._own_state(number, commands)
+            self._now[agent] = f"{agent}:{self._first}:{state}:{self._left}", commands
         return self._now[agent]
+
+    def _own_state(self, number: int, commands: tuple[str, ...]) -> str:
+        facts = self._house.facts()
+        states = sorted(pair for pair in facts.states if pair[1] in self._things)
+        places = [facts.where.get(thing) for thing in self._things]
+        return f"{self._house.body(number)}:{digest(places, states, commands):016x}"
 
     def _true_now(self) -> frozenset[str]:
         facts = self._house.facts()
@@ -205,8 +224,9 @@ class Household(TextGame):
         house, spec, said = state
         self._house.set_state(house)
         self._spec.set_state(spec)
-        self._said, self._now = list(said), {}
+        self._said = list(said)
         self._labels = self._true_now()
+        self._note()
 
 
 def briefing(agent: str, team: Sequence[str], house: TeamSimulator, levels: Sequence[Mapping[str, str]]) -> str:
@@ -230,11 +250,18 @@ def raw_env(
     depth: int | None = None,
     cost: float = 0.0,
     steps: int | None = 60,
+    key: str = "team",
     split: str = "train",
     render_mode: str | None = None,
 ) -> Household:
-    """Make the game, robots one after the other, without PettingZoo's checks of the order of calls."""
-    return Household(robots=robots, depth=depth, cost=cost, steps=steps, split=split, render_mode=render_mode)
+    """Make the game, robots one after the other, without PettingZoo's checks of the order of calls.
+
+    With `key="own"` a state key names what a robot needs for its own part: its place and hands, its commands, where the
+    things of the specification are and what has been done to them, and what is left of the specification. It leaves out
+    the other robots and the rest of the house. So there are far fewer keys, for a table or for GiGPO's anchors, and
+    equal ones no longer promise equal futures.
+    """
+    return Household(robots=robots, depth=depth, cost=cost, steps=steps, key=key, split=split, render_mode=render_mode)
 
 
 def env(**settings: Any) -> OrderEnforcingWrapper:

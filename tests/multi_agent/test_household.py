@@ -12,8 +12,11 @@ from agent_gym.errors import BadOptionError
 from agent_gym.ltl.task import Task
 from agent_gym.multi_agent import household_v0
 from agent_gym.multi_agent.household_facts import Facts, read_proposition
+from agent_gym.multi_agent.household_model import read_briefing, spec_of
+from agent_gym.multi_agent.household_search import shortest_plan
 from agent_gym.multi_agent.household_tasks import load_task
 from agent_gym.multi_agent.testing import check_multi_agent_env
+from trainers.bench.study import load_study
 
 TWO_THINGS = "train/robots-2/depth-1/0028"
 ORDERED = "train/robots-2/depth-1/0037"
@@ -41,9 +44,9 @@ def joint_steps(game, task):
     return turns // len(game.possible_agents)
 
 
-@pytest.mark.parametrize("robots", [2, 3])
-def test_contract(robots):
-    check_multi_agent_env(lambda: household_v0.env(robots=robots, steps=40), episodes=2)
+@pytest.mark.parametrize(("robots", "key"), [(2, "team"), (3, "team"), (2, "own")])
+def test_contract(robots, key):
+    check_multi_agent_env(lambda: household_v0.env(robots=robots, steps=40, key=key), episodes=2)
 
 
 def test_parallel():
@@ -112,6 +115,37 @@ def test_the_limit_counts_joint_steps():
     assert set(truncations.values()) == {True}
     assert set(terminations.values()) == {False}
     assert set(rewards.values()) == {0.0}
+
+
+def test_an_own_key_leaves_out_the_others_and_what_the_task_does_not_need():
+    def key(*steps):
+        env = team(key="own")
+        return play(env, ["wait", "look"], *steps)[4]["robot_0"][keys.STATE_KEY]
+
+    start, pencil = key(), [["wait", "go to garbagecan 1"], ["wait", "take pencil 1 from garbagecan 1"]]
+    assert start == key(["look", "go to bed 1"]) == key(["wait", "go to shelf 1"], ["wait", "take bowl 1 from shelf 1"])
+    elsewhere = key(["go to shelf 1", "wait"])
+    assert elsewhere != start
+    # On the shelf stands the bowl: without it a robot that is there can do less, so it is another key.
+    assert elsewhere != key(["go to shelf 1", "go to shelf 1"], ["wait", "take bowl 1 from shelf 1"])
+    taken = key(*pencil)
+    assert taken != start
+    assert key(*pencil, ["wait", "go to desk 1"]) == taken
+    assert key(*pencil, ["wait", "go to desk 1"], ["wait", "put pencil 1 in/on desk 1"]) not in (start, taken)
+
+
+def test_no_single_robot_is_as_fast_as_the_best_team_in_the_tasks_of_the_study(root):
+    study = load_study(root / "benchmarks" / "studies" / "games.toml")
+    for arena, robots, fewest in (("household-one", 1, 6), ("household-two", 2, 4)):
+        tasks = study.arenas[arena].config.rollout.only
+        assert [task[-4:] for task in tasks] == ["0057", "0294", "0304"]
+        for task in tasks:
+            game = household_v0.raw_env(robots=robots)
+            game.reset(options={"task": task})
+            briefing = read_briefing(game.observe("robot_0")["text"])
+            plan = shortest_plan(briefing, briefing.model.copy(), spec_of(briefing))
+            assert plan is not None
+            assert len(plan) == fewest
 
 
 def test_keys_name_the_state_of_the_team():
