@@ -26,23 +26,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, cast
+from typing import cast
 
-from agent_gym import Frame, LocalSlots, SlotEnv, TextEnv, keys
-from agent_gym.errors import (
-    BadOptionError,
-    DataNotFoundError,
-    MissingExtraError,
-    UnknownSplitError,
-    UnknownTaskError,
-)
-from agent_gym.workers import WorkerSlots
+from agent_gym import Frame, SlotEnv, keys
+from agent_gym.errors import BadOptionError
 from trainers.policies.base import EXPERT_ACTION, Messages, Policy, Request, Sampling, StreamingPolicy
 from trainers.samples import Context
+from trainers.stepping import each, expert_action, guarded
 from trainers.types import Completion, Episode, Group, Status, Turn
 
-_MISTAKES = (BadOptionError, DataNotFoundError, MissingExtraError, UnknownSplitError, UnknownTaskError)
-"""Errors that every episode would meet: the request is wrong, not the episode."""
 _NOT_KEPT = {keys.MESSAGES, keys.ADMISSIBLE_ACTIONS, keys.ALIASES[keys.ADMISSIBLE_ACTIONS]}
 """Entries of a frame's `info` that are long and that nothing after the rollout looks at."""
 
@@ -122,7 +114,8 @@ def play(
     ended: dict[tuple[int, int], Episode] = {}
     try:
         while queue or table.live:
-            table.start([(*place, tasks[place[0]], place[1] == group_size) for place in _next(queue, len(table.free))])
+            places = [queue.popleft() for _ in range(min(len(table.free), len(queue)))]
+            table.start([(*place, tasks[place[0]], place[1] == group_size) for place in places])
             table.play_turn()
             for seat in table.clear():
                 ended[seat.group, seat.member] = seat.episode()
@@ -223,7 +216,7 @@ class _Table:
         self.live += seats
         began = time.perf_counter()
         columns = [seat.task for seat in seats], [seat.seed for seat in seats]
-        results = _each(self.env, "start", [seat.slot for seat in seats], *columns)
+        results = each(self.env, "start", [seat.slot for seat in seats], *columns)
         self._environment_s += time.perf_counter() - began
         for seat, result in zip(seats, results, strict=True):
             self._take(seat, result)
@@ -237,7 +230,7 @@ class _Table:
         asked = time.perf_counter()
         self._step([seat for seat, _ in answered], [completion for _, completion in answered], answers)
         for seat in blocked:
-            self._take(seat, _guarded(self.env.look, [seat.slot]))  # type: ignore[attr-defined]  # who blocks has it
+            self._take(seat, guarded(self.env.look, [seat.slot]))  # type: ignore[attr-defined]  # who blocks has it
         if blocked and all(seat.blocked for seat in self.live):
             raise BadOptionError(f"{len(blocked)} agents wait for others that have no slot: raise the number of slots.")
         self._generation_s += asked - began
@@ -354,7 +347,7 @@ class _Table:
             seat.played = completion, before, answer
             stepped.append(seat)
             said.append(answer)
-        results = _each(self.env, "step", [seat.slot for seat in stepped], said)
+        results = each(self.env, "step", [seat.slot for seat in stepped], said)
         for seat, result in zip(stepped, results, strict=True):
             self._take(seat, result)
 
@@ -400,54 +393,6 @@ def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> T
         reply=after.observation,
         info={name: value for name, value in after.info.items() if name not in _NOT_KEPT},
     )
-
-
-def _next(queue: deque[tuple[int, int]], number: int) -> list[tuple[int, int]]:
-    """Take the next places out of the queue, as many as there are up to a number."""
-    return [queue.popleft() for _ in range(min(number, len(queue)))]
-
-
-def _each(env: SlotEnv, what: str, slots: Sequence[int], *columns: Sequence[Any]) -> list[Frame | str]:
-    """Start or step slots, all at once where environments can (`agent_gym.workers`), and guard each from the others."""
-    together: Callable[..., list[Frame | Exception]] | None = getattr(env, f"{what}_each", None)
-    if together is None:
-        one: Callable[..., list[Frame]] = getattr(env, what)
-        return [_guarded(one, *([value] for value in row)) for row in zip(slots, *columns, strict=True)]
-    outcomes = together(slots, *columns)
-    for outcome in outcomes:
-        if isinstance(outcome, _MISTAKES):
-            raise outcome
-    return [_told(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
-
-
-def _guarded(call: Callable[..., list[Frame]], *request: Any) -> Frame | str:
-    """Return the frame of a request for one slot, or in one line the error that the environment raised."""
-    try:
-        return call(*request)[0]
-    except _MISTAKES:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever an environment raises ends its own episode and no other
-        return _told(error)
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def expert_action(env: SlotEnv, slot: int) -> str:
-    """Return what the environment's expert would do in a slot.
-
-    Raises:
-        BadOptionError: If the environment has no expert.
-    """
-    if isinstance(env, WorkerSlots):
-        return env.expert_action(slot)
-    base = env.envs[slot].unwrapped if isinstance(env, LocalSlots) else env
-    if not isinstance(base, TextEnv):
-        raise BadOptionError(
-            f"expected environments with an expert (TextEnv), in this process or in workers, got {type(base).__name__}."
-        )
-    return base.expert_action()
 
 
 def stream(*numbers: int) -> int:

@@ -7,7 +7,7 @@ from agent_gym.errors import BadOptionError, EpisodeError, StateError, UnknownTa
 from agent_gym.multi_agent import kuhn_poker_v0, negotiation_v0, twenty_questions_v0
 from agent_gym.multi_agent.slots import WAITING, GameSlots
 from agent_gym.vector import Frame
-from trainers.rollout import expert_action
+from trainers.stepping import expert_action
 from wrappers import ParseAction, RememberHistory, RenderPrompt
 
 KJ = ["train/KJ@player_0", "train/KJ@player_1"]
