@@ -47,7 +47,7 @@ test: $(VENV)/dev.stamp ## every check and every test
 test-vllm: $(VLLM_VENV)/test.stamp ## the tests with the real vLLM, on a CPU, in an environment of its own
 	$(VLLM_VENV)/bin/python -m pytest tests/vllm --durations=5 $(ARGS)
 
-test-verl: $(VERL_VENV)/test.stamp ## our estimators beside verl's own functions, in an environment of its own
+test-verl: $(VERL_VENV)/test.stamp ## our estimators and environments beside verl's own, in an environment of its own
 	$(VERL_VENV)/bin/python -m pytest tests/verl --durations=5 $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff: rules and formatting
@@ -112,13 +112,13 @@ $(VLLM_VENV)/test.stamp: pyproject.toml constraints-vllm.txt | $(VENV)/bin/pytho
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
-# verl by itself, and beside it what its functions import: the rest is for GPUs.
+# verl by itself, and beside it what its functions and its agent loop import: the rest is for GPUs.
 $(VERL_VENV)/test.stamp: pyproject.toml constraints-verl.txt | $(VENV)/bin/python
 	@echo "installing verl into $(VERL_VENV) (once; some minutes)"
 	$(PYTHON) -m venv $(VERL_VENV)
 	$(VERL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-	  --constraint constraints-verl.txt codetiming datasets dill hydra-core pandas pyarrow pylatexenc \
-	  ray tensordict torchdata --editable '.[train,test]'
+	  --constraint constraints-verl.txt aiohttp cachetools codetiming datasets dill fastapi hydra-core pandas pillow \
+	  pyarrow pylatexenc ray tensordict torchdata uvicorn --editable '.[train,test]'
 	$(VERL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
 	  --constraint constraints-verl.txt verl
 	@touch $@

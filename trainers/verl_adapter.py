@@ -140,6 +140,28 @@ def advantages(
     return told, (torch.from_numpy(returns).to(rewards_bl) if found and found[0].lesson is not None else told.clone())
 
 
+def rewards_of_turns(turn_rewards: Sequence[Sequence[float]], mask_bl: Tensor) -> Tensor:
+    """Rewards at tokens, for `advantages`: each turn's at the last token that was sampled in it, zero elsewhere.
+
+    verl's own rewards have a row's sum at its end, which does for an estimator of whole episodes.
+
+    Args:
+        turn_rewards: Of each row's turns, such as `turn_scores` of `trainers.verl_loop`.
+        mask_bl: 1 at the tokens that the policy sampled (`response_mask`).
+
+    Raises:
+        ValueError: If a row has another number of rewards than turns.
+    """
+    rewards_bl = torch.zeros(mask_bl.shape, dtype=torch.float32, device=mask_bl.device)
+    for row, (rewards, mask) in enumerate(zip(turn_rewards, mask_bl.detach().cpu().numpy().astype(bool), strict=True)):
+        # Read from behind, a turn begins at its last token.
+        ends = [len(mask) - 1 - start for start in turn_starts(mask[::-1])][::-1]
+        if len(rewards) != len(ends):
+            raise ValueError(f"expected a reward for each of {len(ends)} turns, got {len(rewards)}")
+        rewards_bl[row, ends] = torch.tensor(list(rewards), dtype=torch.float32, device=mask_bl.device)
+    return rewards_bl
+
+
 def _over_tokens(episode: Episode, advantages_t: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     tokens = [len(turn.completion.token_ids) for turn in episode.turns]
     return [np.full(count, advantage) for count, advantage in zip(tokens, advantages_t, strict=True)]
