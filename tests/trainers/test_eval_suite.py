@@ -14,6 +14,7 @@ from trainers.config import EnvConfig, TrainConfig
 from trainers.eval_command import Eval, EvalEnv
 from trainers.eval_suite import matching, suite_summary
 from trainers.players import Players
+from trainers.policies.tabular import TabularPolicy, TabularSettings
 
 FEW = ["--tasks", "2", "--max-new-tokens", "4", "--env.settings", "max_episode_steps=3"]
 PLAIN = ["--env.settings", "max_episode_steps=1", 'instructions=""']  # so that ALFWorld fits into a small model
@@ -46,6 +47,19 @@ def test_a_model_plays_all_that_a_pattern_names(model, tmp_path, capsys):
     [line] = [line for line in told.splitlines() if line.startswith("AgentGym/Rooms-v0 ")]
     assert line.split()[1:3] == ["test", "2"]
     assert "mean, each environment once" in told
+
+
+def test_a_table_plays_each_environment_as_it_was_saved(tmp_path):
+    table = TabularPolicy(settings=TabularSettings(commands=4)).model
+    table.save_pretrained(str(tmp_path / "table"))
+    assert evaluate("*/[RM][ao]*", tmp_path / "table", tmp_path / "suite") == 0
+    written = json.loads((tmp_path / "suite" / "suite.json").read_text())
+    # Each of the two has four commands: there would be no room for those of both.
+    assert {name: row["tasks"] for name, row in written["environments"].items()} == {
+        "AgentGym/MacroCopy-v0": 2,
+        "AgentGym/Rooms-v0": 2,
+    }
+    assert written["left_out"] == {}
 
 
 def test_what_was_played_is_not_played_again(model, tmp_path):
