@@ -15,7 +15,7 @@ VERL_VENV := .venv-verl
 PIP_INSTALL = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(BIN)/python -m pip install --quiet --disable-pip-version-check \
   --no-input --no-compile --constraint constraints.txt
 # What `make test` installs. EXTRAS=train,dev goes without the original engine and what is adapted; their tests are then skipped.
-EXTRAS ?= adapters,alfworld,bench,dev,textworld,train
+EXTRAS ?= adapters,alfworld,bench,dev,scienceworld,textworld,train
 # Arguments for the script behind train, evidence, bench, differential: make train ARGS="--seed 3"
 ARGS ?=
 

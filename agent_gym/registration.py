@@ -19,6 +19,7 @@ MACRO_COPY = "AgentGym/MacroCopy-v0"
 MINIHACK = "AgentGym/MiniHack-v0"
 REASONING_GYM = "AgentGym/ReasoningGym-v0"
 ROOMS = "AgentGym/Rooms-v0"
+SCIENCEWORLD = "AgentGym/ScienceWorld-v0"
 SEARCH_QA = "AgentGym/SearchQA-v0"
 TEXT_ARENA = "AgentGym/TextArena-v0"
 TEXTWORLD = "AgentGym/TextWorld-v0"
@@ -91,6 +92,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "entry_point": "agent_gym.envs.rooms:make_rooms",
         "vector_entry_point": "agent_gym.envs.rooms:rooms_vector_env",
         "max_episode_steps": 100_000,  # the entry point sets the regime's limit
+    },
+    SCIENCEWORLD: {
+        "entry_point": "agent_gym.envs.scienceworld.env:make_scienceworld",
+        "vector_entry_point": "agent_gym.envs.scienceworld.env:scienceworld_vector_env",
+        "max_episode_steps": 100_000,  # the entry point sets a limit, which a setting changes
     },
     SEARCH_QA: {
         "entry_point": "agent_gym.envs.search_qa.search_qa:make_search_qa",

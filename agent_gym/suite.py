@@ -172,6 +172,15 @@ ENVIRONMENTS: Mapping[str, About] = {
         horizon="20 steps",
         state_key="the task and the room, in `tree` also whether all went right so far; exact",
     ),
+    ids.SCIENCEWORLD: About(
+        title="ScienceWorld",
+        does="experiments of elementary science in a house: find, boil, grow, measure, connect; 30 kinds of tasks",
+        page="scienceworld.md",
+        reward="by how much ScienceWorld's score rises; what has failed loses what it had",
+        horizon="100 steps",
+        state_key="the task and the commands so far, without those that change nothing; exact, and finer than need be",
+        extra="scienceworld",
+    ),
     ids.SEARCH_QA: About(
         title="SearchQA",
         does="answer a question whose answer is spread over several documents, by searching them",

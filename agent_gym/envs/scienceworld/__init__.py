@@ -1,0 +1,1 @@
+"""ScienceWorld: experiments of elementary science in text, run by the package scienceworld on a Java machine."""
