@@ -33,6 +33,15 @@ def test_progress_is_paid_as_differences_of_a_potential():
     assert rewards_of(only(labelled("a", "a"))) == [[0, 0], []]
 
 
+@pytest.mark.parametrize(("gamma", "sums"), [(0.95, (-0.5, 0.475)), (1.0, (0.5, 0.5))])
+def test_below_one_the_sum_of_an_episode_charges_for_what_is_done_early(gamma, sums):
+    # a in the first of forty turns, or in the last: .95·.5 − 0, and 39 times −.05·.5.
+    shaper = LtlProgress(levels=({"p": ORDER},), gamma=gamma, cut="keep")
+    early, late = ["a"] + [""] * 39, [""] * 39 + ["a"]
+    found = tuple(sum(rewards_of(shaper(labelled(*steps, status="cut")))[0]) for steps in (early, late))
+    assert found == pytest.approx(sums)
+
+
 def test_without_formulas_each_task_has_its_own():
     def told(levels, *steps):
         turns = [made_turn(info={"subgoals": tuple(labels), "specification": levels}) for labels in steps]
