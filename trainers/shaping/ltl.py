@@ -43,8 +43,8 @@ class LtlProgress:
     """Formulas by name, the top level first; names of a level are propositions of the one above. None: those of each
     task, which the environment tells in `info["specification"]`."""
     gamma: float = 0.95
-    """γ, the discount that returns are computed with; 1 for those of whole episodes, as GRPO's and a part of GiGPO's are:
-    below 1 their sum would charge for every turn in which something is done already."""
+    """γ, the discount that returns are computed with. 1 for returns of whole episodes, as GRPO's and a part of GiGPO's
+    are: below 1 their sum would charge for every turn in which something is done already."""
     weight: float = 1.0
     """Factor on Φ, in units of the reward as it is here."""
     outcome: float = 0.0
