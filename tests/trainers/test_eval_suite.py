@@ -14,7 +14,7 @@ from trainers.config import EnvConfig, TrainConfig
 from trainers.eval_command import Eval, EvalEnv
 from trainers.eval_suite import matching, suite_summary
 from trainers.players import Players
-from trainers.policies.tabular import TabularPolicy, TabularSettings
+from trainers.policies.tabular import TabularModel, TabularSettings
 
 FEW = ["--tasks", "2", "--max-new-tokens", "4", "--env.settings", "max_episode_steps=3"]
 PLAIN = ["--env.settings", "max_episode_steps=1", 'instructions=""']  # so that ALFWorld fits into a small model
@@ -50,8 +50,7 @@ def test_a_model_plays_all_that_a_pattern_names(model, tmp_path, capsys):
 
 
 def test_a_table_plays_each_environment_as_it_was_saved(tmp_path):
-    table = TabularPolicy(settings=TabularSettings(commands=4)).model
-    table.save_pretrained(str(tmp_path / "table"))
+    TabularModel(TabularSettings(commands=4)).save_pretrained(str(tmp_path / "table"))
     assert evaluate("*/[RM][ao]*", tmp_path / "table", tmp_path / "suite") == 0
     written = json.loads((tmp_path / "suite" / "suite.json").read_text())
     # Each of the two has four commands: there would be no room for those of both.
