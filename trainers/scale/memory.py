@@ -70,6 +70,11 @@ def is_sharded(config: TrainConfig, machine: Machine) -> bool:
     return config.learner.sharding != "none" and machine.learners > 1
 
 
+def has_reference(config: TrainConfig) -> bool:
+    """Whether log-probabilities under the reference are asked for, by the loss or by the estimator."""
+    return config.loss.kl_weight > 0 or getattr(config.credit, "needs_reference", False)
+
+
 def _weights(shape: Shape, config: TrainConfig, machine: Machine) -> Iterator[Line]:
     """Weights, and what the optimiser and the loss keep of them."""
     pieces = machine.learners if is_sharded(config, machine) else 1
@@ -86,8 +91,12 @@ def _weights(shape: Shape, config: TrainConfig, machine: Machine) -> Iterator[Li
     yield Line("gradients", 4 * trained / pieces, "learning")
     averages = {"adamw": 8, "muon": 8, "sgd": 0}[config.learner.optimiser]  # muon: an upper bound
     yield Line("the optimiser's averages", averages * trained / pieces, "always")
-    if config.loss.kl_weight and not adapters:
+    if has_reference(config) and not adapters:
         yield Line("reference model", own / pieces, "always")
+    if getattr(config.credit, "needs_values", False) and config.critic.trunk == "own":
+        # It shares what is frozen, and is never in pieces.
+        yield Line("the critic's own model", 4 * trained, "always")
+        yield Line("the critic's gradients and averages", 12 * trained, "always")
 
 
 def _passes(shape: Shape, config: TrainConfig, work: Work) -> Iterator[Line]:

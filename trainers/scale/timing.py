@@ -8,6 +8,7 @@ from trainers.scale.memory import (
     context_tokens,
     engines,
     episodes_at_once,
+    has_reference,
     is_sharded,
     trained_weights,
     weight_bytes,
@@ -77,7 +78,7 @@ def learning_flops(shape: Shape, config: TrainConfig, work: Work) -> float:
     tokens = tokens_of(config, work)
     layers = shape.layer_flops(round(tokens.learnt), tokens.length / 2)
     head = shape.head_flops(round(tokens.sampled))
-    before = (not config.learner.takes_one_step) + (config.loss.kl_weight > 0)
+    before = (not config.learner.takes_one_step) + has_reference(config)
     update = 2 if config.model.lora_rank else 3
     again = config.learner.gradient_checkpointing * layers + (config.learner.logit_chunk is not None) * head
     return before * (layers + head) + config.learner.epochs * (update * (layers + head) + again)
@@ -125,7 +126,7 @@ def _exchanged_bytes(shape: Shape, config: TrainConfig, machine: Machine, work: 
     if not is_sharded(config, machine):
         return 2 * share * config.learner.epochs * steps * 4 * trained
     micro_batches = max(steps, tokens.learnt / gpus / config.learner.tokens_per_micro_batch)
-    before = (not config.learner.takes_one_step) + (config.loss.kl_weight > 0)
+    before = (not config.learner.takes_one_step) + has_reference(config)
     whole = weight_bytes(config) * shape.weights
     # Weights come together in each pass, gradients are summed in each backward pass; the sampler gets its weights.
     epochs = config.learner.epochs

@@ -7,6 +7,9 @@ import torch
 
 from tests.trainers.small_model import random_samples, small_model
 from trainers.config import EnvConfig, ModelConfig, RolloutConfig, TrainConfig
+from trainers.credit import Gae, ReinforcePlusPlus
+from trainers.critics.critic import Critic
+from trainers.critics.settings import CriticSettings
 from trainers.learner import Learner
 from trainers.losses.ppo import PpoLoss
 from trainers.policies.load import LoraSettings, add_lora
@@ -48,6 +51,24 @@ def test_a_learners_tensors_are_as_planned():
     assert line(memory, "reference model") == bytes_of(learner._reference.parameters())
     learner.forget_gradients()
     assert all(weight.grad is None for weight in weights)
+
+
+def test_what_the_estimator_asks_for_is_planned_too():
+    model = small_model()
+    shape = shape_from_config(model.config.to_dict())
+    # A reference for REINFORCE++'s penalty in the rewards, though the loss has no term for it.
+    without = TrainConfig(env=STEP, loss=PpoLoss(kl_weight=0.0))
+    assert not any(one.what == "reference model" for one in learner_memory(shape, without, Machine(), Work()).lines)
+    penalty = dataclasses.replace(without, credit=ReinforcePlusPlus(kl_weight=0.01))
+    assert line(learner_memory(shape, penalty, Machine(), Work()), "reference model") == bytes_of(model.parameters())
+    # And a critic with a model of its own, which learns as the policy does.
+    own = dataclasses.replace(without, credit=Gae(), critic=CriticSettings(trunk="own"))
+    critic = Critic(model, own.critic, own.learner)
+    memory = learner_memory(shape, own, Machine(), Work())
+    assert line(memory, "the critic's own model") == bytes_of(critic.trunk.parameters())
+    assert line(memory, "the critic's gradients and averages") == 3 * bytes_of(critic.trunk.parameters())
+    shared = dataclasses.replace(own, critic=CriticSettings(trunk="shared"))
+    assert not any("critic" in one.what for one in learner_memory(shape, shared, Machine(), Work()).lines)
 
 
 def test_an_adapters_tensors_are_as_planned():
