@@ -120,6 +120,19 @@ def require_output_dir(directory: Path, *, fresh: bool) -> None:
         )
 
 
+def require_no_ray(config: TrainConfig) -> None:
+    """Refuse a configuration of a run on Ray where this process itself is to train.
+
+    Raises:
+        BadOptionError: If it names a cluster.
+    """
+    if config.ray.address:
+        raise BadOptionError(
+            f"ray.address must be empty where this process trains, got {config.ray.address!r}: what starts a run on "
+            "Ray is `agent-gym train --ray`."
+        )
+
+
 def require_fit(policy: Any, env: Any, split: str) -> None:
     """Refuse a prompt that fills the model's context: every episode would end before its first turn.
 

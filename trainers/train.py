@@ -30,6 +30,7 @@ from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.assign import Credited, uncredited
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.checkpoint import State, checkpoint_bytes, load_latest, require_space, save
+from trainers.checks import require_no_ray
 from trainers.config import TrainConfig, to_toml
 from trainers.evaluate import SUMMARY, Evaluation, summarise, summary
 from trainers.extras import Extras, Played
@@ -80,6 +81,8 @@ class Trainer:
         resume: bool = False,
         playing: Callable[[Any, SlotEnv, TrainConfig, Ranks], Playing] = Playing,
     ) -> None:
+        if playing is Playing:
+            require_no_ray(config)
         limit_threads()
         self.config = config
         self.directory = Path(config.output_dir)

@@ -41,7 +41,8 @@ def train_on_ray(verb: "Train", make_envs: Callable[[Any], Any], console: Consol
     check(verb.config)
     load_ray()
     config = verb.prepared(make_envs, console)
-    weights_bytes = model_bytes(config.model.path)
+    # On disk they may be bfloat16; what is trained in full is sent around in float32.
+    weights_bytes = model_bytes(config.model.path) * (1 if config.model.lora_rank else 2)
     with cluster(config, weights_bytes), placed(config.ray) as group:
         run = Run(config=config, make_envs=make_envs, directory=os.getcwd(), group=group)
 
@@ -105,10 +106,10 @@ def _watch(running: dict[Any, int], first: Any, interruption: Interruption, cons
     """
     ray, number = load_ray(), len(running)
     statuses: dict[int, int] = {}
-    asked, last_s = False, float("inf")
+    asked, last_s, telling = False, float("inf"), None
     while running and time.monotonic() < last_s:
         done, _ = ray.wait(list(running), timeout=POLL_S)
-        _show(first, console)
+        telling = _show(first, console, telling)
         if interruption.requested and not asked:
             asked = True
             first.stop.remote()
@@ -124,15 +125,24 @@ def _watch(running: dict[Any, int], first: Any, interruption: Interruption, cons
                 raise cause_of(error) from error
         if LOST_PEER in statuses.values():  # who was lost, or what it had to say, is about to be known
             last_s = min(last_s, time.monotonic() + PEERS_S)
+    _show(first, console, telling, timeout_s=PEERS_S)
     if LOST_PEER in statuses.values():
         raise LostProcessError("a learner rank lost its peers.")
     return statuses[0]
 
 
-def _show(first: Any, console: Console) -> None:
+def _show(first: Any, console: Console, telling: Any = None, timeout_s: float = POLL_S) -> Any:
+    """Show what the first rank tells; returns an answer that is late, for the next call to wait for.
+
+    What it has told once it does not tell again.
+    """
     ray = load_ray()
+    telling = first.told.remote() if telling is None else telling
     try:
-        text = ray.get(first.told.remote(), timeout=POLL_S)
-    except (*losses(), ray.exceptions.GetTimeoutError):
-        return
+        text = ray.get(telling, timeout=timeout_s)
+    except ray.exceptions.GetTimeoutError:
+        return telling
+    except losses():
+        return None
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+    return None

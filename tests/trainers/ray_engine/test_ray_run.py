@@ -3,11 +3,13 @@
 import importlib.util
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from safetensors.torch import load_file
 
 from agent_gym.errors import AgentGymError, BadOptionError
@@ -16,6 +18,7 @@ from tests.trainers.ray_engine.toy_worker import ToyWorker
 from trainers.interrupt import Interruption
 from trainers.ray_engine.cluster import load_ray
 from trainers.ray_engine.pool import Pool
+from trainers.ray_engine.run import _show
 from trainers.settings import RaySettings
 
 WEIGHTS = "checkpoints/step_00000004/model.safetensors"
@@ -128,6 +131,25 @@ def pool(cluster):
 
 def play(pool, *words):
     return pool.collect(pool.submit([SimpleNamespace(tasks=[word]) for word in words], 7, None), Interruption())
+
+
+def test_what_a_rank_tells_late_is_shown_later(cluster, capsys):
+    class Slow:
+        def __init__(self):
+            self.left = ["first line\n"]
+
+        def told(self):
+            time.sleep(1.0)
+            return self.left.pop() if self.left else ""
+
+    slow = load_ray().remote(Slow).options(num_cpus=0).remote()
+    console = Console(width=80)
+    telling = _show(slow, console, timeout_s=0.01)
+    assert (telling is None, capsys.readouterr().out) == (False, "")
+    assert _show(slow, console, telling, timeout_s=60.0) is None
+    assert capsys.readouterr().out == "first line\n"
+    load_ray().kill(slow)
+    assert _show(slow, console, timeout_s=60.0) is None, "a rank that is gone tells nothing"
 
 
 def test_what_is_played_comes_in_the_order_in_which_it_was_asked(pool):

@@ -13,6 +13,7 @@ from trainers.config import config_from_table
 from trainers.ray_engine.cluster import load_ray
 from trainers.ray_engine.run import check
 from trainers.ray_engine.worker import stamped
+from trainers.train import Trainer
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
@@ -35,6 +36,11 @@ def test_what_does_not_go_together_with_ray_is_refused(tmp_path):
     for changes in refused:
         with pytest.raises(BadOptionError, match="players and self_play must be left out with --ray"):
             check(small_config(tmp_path, **changes))
+
+
+def test_a_trainer_in_this_process_takes_no_address(tmp_path):
+    with pytest.raises(BadOptionError, match=r"ray\.address must be empty where this process trains, got 'auto'"):
+        Trainer(small_config(tmp_path, ray={"address": "auto"}), env=None, policy={})
 
 
 @pytest.mark.parametrize(
