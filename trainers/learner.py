@@ -24,7 +24,16 @@ from torch import Tensor, nn
 
 from agent_gym.errors import BadOptionError
 from trainers.checkpoint import State
-from trainers.logprobs import Batch, action_logprobs, choose_precision, least_saved, make_batch, token_logprobs
+from trainers.kernels import fuse
+from trainers.logprobs import (
+    Batch,
+    action_logprobs,
+    choose_precision,
+    is_halved,
+    least_saved,
+    make_batch,
+    token_logprobs,
+)
 from trainers.losses.aggregate import token_weights
 from trainers.losses.base import LossSettings, Tokens
 from trainers.losses.importance import importance_weights
@@ -101,7 +110,12 @@ class Learner:
         self.device = next(model.parameters()).device
         self.ranks.broadcast(model.state_dict().values())
         self._in_pieces = self.settings.sharding != "none" and self.ranks.size > 1
-        self._learning = shard(copy.deepcopy(model)) if self._in_pieces else model
+        halved = is_halved(model, self.settings.precision)
+        self._learning = copy.deepcopy(model) if self._in_pieces else model
+        if self.settings.kernels == "liger":
+            fuse(self._learning)
+        if self._in_pieces:
+            shard(self._learning, halved=halved)
         trained = {name: p for name, p in self._learning.named_parameters() if p.requires_grad}
         self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
         # Adapters hold their own reference: the base under them.
@@ -112,7 +126,7 @@ class Learner:
                 reference = copy.deepcopy(model if reference is None else reference)
             self._reference: nn.Module | None = reference.eval().requires_grad_(False)
             if self._in_pieces:
-                shard(self._reference)
+                shard(self._reference, halved=halved)
         else:
             self._reference = self._learning if keep_reference else None
         self._autocast = choose_precision(model, self.settings.precision)

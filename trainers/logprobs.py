@@ -247,13 +247,18 @@ def _read_once(model: nn.Module, batch: Batch) -> dict[str, Any]:
     return {"past_key_values": cache, "use_cache": True, "position_ids": positions_1t}
 
 
+def is_halved(model: nn.Module, precision: Precision) -> bool:
+    """Whether passes over a model's float32 weights are computed in bfloat16."""
+    parameters = list(model.parameters())
+    if all(p.dtype != torch.float32 for p in parameters):
+        return False  # it is short already, and is computed as the sampler computes it
+    on_gpu = parameters[0].device.type == "cuda"
+    return precision == "bfloat16" or (precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
+
+
 def choose_precision(model: nn.Module, precision: Precision) -> Callable[[], AbstractContextManager[object]]:
     """What to compute passes over a model in, as a context manager to call for each."""
-    parameters = list(model.parameters())
-    kind = parameters[0].device.type
-    halved = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
-    if all(p.dtype != torch.float32 for p in parameters):
-        halved = False  # it is short already, and is computed as the sampler computes it
+    kind, halved = next(model.parameters()).device.type, is_halved(model, precision)
     return lambda: torch.autocast(kind, dtype=torch.bfloat16) if halved else nullcontext()
 
 

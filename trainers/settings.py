@@ -12,6 +12,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
 OptimiserName = Literal["adamw", "muon", "sgd"]
 Sharding = Literal["none", "fsdp2"]
+Kernels = Literal["torch", "liger"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,14 @@ class LearnerSettings:
     """Action tokens whose logits are computed at a time, and once more in the backward pass: bounds memory where the
     vocabulary is large, changes nothing else. By default all of a micro-batch."""
     precision: Precision = "auto"
-    """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise."""
+    """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise. What
+    the optimiser moves is float32 in any case."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     sharding: Sharding = "none"
     """fsdp2 cuts weights, gradients and averages into a piece per rank; only what samples stays whole. Needs AdamW."""
+    kernels: Kernels = "torch"
+    """liger computes parts of a layer with fused kernels: on a GPU, with the extra `liger`."""
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing, with a ValueError."""
@@ -77,6 +81,7 @@ class LearnerSettings:
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("sharding", self.sharding, get_args(Sharding))
+        check_choice("kernels", self.kernels, get_args(Kernels))
         if self.sharding != "none" and self.optimiser != "adamw":
             raise ValueError(
                 f"expected optimiser adamw with sharding {self.sharding}, got {self.optimiser}: its steps are of whole "

@@ -22,25 +22,30 @@ from torch import Tensor, nn
 # functions, and pieces (DTensor) are told by what they can do.
 
 
-def shard(model: nn.Module) -> nn.Module:
+def shard(model: nn.Module, *, halved: bool = False) -> nn.Module:
     """Cut a model of transformers or peft into one piece per rank, in place; returns it.
 
-    Gradients are then summed over ranks in the backward pass, not averaged. A layer's weights are whole only while it
-    is computed.
+    Gradients are then summed over ranks in the backward pass, in float32 and not averaged. A layer's weights are whole
+    only while it is computed.
+
+    Args:
+        model: The model.
+        halved: Whether float32 weights come together in bfloat16. The pieces stay float32.
 
     Raises:
         ValueError: If torch is too old for it.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import FSDPModule, fully_shard
+    from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
     if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
         raise ValueError(f"expected a newer torch for learner.sharding, got {torch.__version__}: 2.9 will do")
     mesh = init_device_mesh(next(model.parameters()).device.type, (dist.get_world_size(),))
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if halved else None, reduce_dtype=torch.float32)
     layers = _layer_names(model)
     for module in [module for module in model.modules() if type(module).__name__ in layers]:
-        fully_shard(module, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+        fully_shard(module, mesh=mesh, mp_policy=policy)
+    fully_shard(model, mesh=mesh, mp_policy=policy)
     for module in _pieces(model):
         module.set_gradient_divide_factor(1.0)
         module.set_force_sum_reduction_for_comms(True)  # gloo has no other
