@@ -3,6 +3,7 @@
     checkpoints/step_00000012/          a model directory that transformers and peft load as it is, and beside it
         config.json model.safetensors tokenizer.json ...
         trainer_state.safetensors       tensors: the optimiser's averages
+        pieces/                         those that are in pieces (`learner.sharding`), in a file of each rank
         trainer_state.json              everything else: step counts, position, generators
         manifest.json                   size and SHA-256 of every file, written last
         first/ second/ ...              in place of a model's files, where each role of a game has a model of its own
@@ -28,11 +29,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from agent_gym.errors import AgentGymError
+from trainers.parallel import Ranks
+from trainers.pieces import Pieces, write_pieces
+from trainers.sharding import is_piece
 
 MANIFEST = "manifest.json"
 TENSORS = "trainer_state.safetensors"
 VALUES = "trainer_state.json"
 ADAPTER = "adapter_model.safetensors"
+PIECES = "pieces"
 BEST = "best"
 _NAME = re.compile(r"step_(\d{8,})")
 
@@ -53,7 +58,10 @@ class State:
     """What is to be kept besides the weights: tensors by name, and values that JSON can hold (floats stay exact)."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    """Whole ones; where they are in pieces (DTensor) each rank has its part."""
     values: dict[str, Any] = field(default_factory=dict)
+    pieces: Pieces | None = None
+    """Of what was read: the tensors that were written in pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +82,7 @@ def save(
     tokenizer: SavesItself | None = None,
     keep: int = 2,
     best: bool = False,
+    ranks: Ranks | None = None,
 ) -> Path:
     """Write a checkpoint, then remove older ones beyond the last `keep`.
 
@@ -85,6 +94,8 @@ def save(
         tokenizer: Written beside the model, so that the checkpoint can be evaluated as it is.
         keep: Checkpoints to keep, this one included, besides the best.
         best: Let `best` point to this one.
+        ranks: Who calls this, all of them: each writes its pieces of the state, and the first writes the rest. They
+            must find the directory under the same path.
 
     Returns:
         Where the checkpoint lies.
@@ -94,45 +105,61 @@ def save(
     """
     if keep < 1:
         raise ValueError(f"expected to keep 1 checkpoint or more, got {keep}")
-    directory.mkdir(parents=True, exist_ok=True)
-    for leftover in directory.glob(".writing_*"):  # of a process that was killed while it wrote
-        shutil.rmtree(leftover)
+    ranks = ranks or Ranks()
     final = directory / f"step_{step:08d}"
     temporary = directory / f".writing_{final.name}"
-    temporary.mkdir()
+    if ranks.is_main:
+        directory.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(".writing_*"):  # of a process that was killed while it wrote
+            shutil.rmtree(leftover)
+        temporary.mkdir()
+    pieces = {name: tensor for name, tensor in state.tensors.items() if is_piece(tensor)}
     try:
-        model.save_pretrained(str(temporary))
-        if tokenizer is not None:
-            tokenizer.save_pretrained(str(temporary))
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
-        save_file(tensors, temporary / TENSORS)
-        (temporary / VALUES).write_text(json.dumps({"step": step, "values": state.values}, indent=1), encoding="utf-8")
-        manifest = {name: _fingerprint(temporary / name) for name in _files(temporary)}
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        for name in _files(temporary):
-            _flush(temporary / name)
-        for directory_inside in {(temporary / name).parent for name in _files(temporary)}:
-            _flush(directory_inside)
-        _replace(temporary, final)
+        if pieces:
+            ranks.wait()  # until there is a place for them
+            write_pieces(temporary / PIECES, pieces)
+        if ranks.is_main:
+            model.save_pretrained(str(temporary))
+            if tokenizer is not None:
+                tokenizer.save_pretrained(str(temporary))
+            _write_state(temporary, step, state)
+            _replace(temporary, final)
     except BaseException as error:  # Ctrl-C included: half a checkpoint is of no use to anyone
-        shutil.rmtree(temporary, ignore_errors=True)
+        if ranks.is_main:
+            shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError | SafetensorError):  # the latter is what the library raises on a full disk
             raise OSError(
                 f"could not write checkpoint {final}: {error}; earlier ones are as they were, so make room and go on "
                 "with --resume"
             ) from error
         raise
-    if best:
-        _point(directory / BEST, final.name)
-    _flush(directory)
-    _remove_older(directory, keep)
+    if ranks.is_main:
+        if best:
+            _point(directory / BEST, final.name)
+        _flush(directory)
+        _remove_older(directory, keep)
     return final
 
 
-def load_latest(directory: Path) -> Checkpoint | None:
+def _write_state(directory: Path, step: int, state: State) -> None:
+    """Write what is not in pieces and the manifest of all that is there, and have the disk hold it."""
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items() if not is_piece(tensor)
+    }
+    save_file(tensors, directory / TENSORS)
+    (directory / VALUES).write_text(json.dumps({"step": step, "values": state.values}, indent=1), encoding="utf-8")
+    manifest = {name: _fingerprint(directory / name) for name in _files(directory)}
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for name in _files(directory):
+        _flush(directory / name)
+    for directory_inside in {(directory / name).parent for name in _files(directory)}:
+        _flush(directory_inside)
+
+
+def load_latest(directory: Path, ranks: Ranks | None = None) -> Checkpoint | None:
     """Read the newest checkpoint that is whole; None if there is none at all.
 
-    A damaged one is named in a warning and the one before it is tried.
+    A damaged one is named in a warning and the one before it is tried. All `ranks` must call it.
 
     Raises:
         CheckpointError: If there are checkpoints, and every one of them is damaged.
@@ -140,7 +167,7 @@ def load_latest(directory: Path) -> Checkpoint | None:
     damaged: list[str] = []
     for path in reversed(list_checkpoints(directory)):
         try:
-            return load(path)
+            return load(path, ranks)
         except CheckpointError as error:
             damaged.append(str(error))
             warnings.warn(f"{error}; trying the checkpoint before it", stacklevel=2)
@@ -152,22 +179,32 @@ def load_latest(directory: Path) -> Checkpoint | None:
     return None
 
 
-def load(path: Path) -> Checkpoint:
-    """Read one checkpoint, after comparing every file with the manifest.
+def load(path: Path, ranks: Ranks | None = None) -> Checkpoint:
+    """Read one checkpoint, after comparing every file with the manifest, each of `ranks` its share of them.
+
+    What is in pieces is not read yet, see `State.pieces`.
 
     Raises:
-        CheckpointError: If a file is missing or is not what was written.
+        CheckpointError: If a file is missing or is not what was written; on all ranks.
     """
+    ranks = ranks or Ranks()
+    found, fault = None, ""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        for name, written in manifest.items():
-            if _fingerprint(path / name) != written:
+        for name in ranks.share(sorted(manifest)):
+            if _fingerprint(path / name) != manifest[name]:
                 raise CheckpointError(f"checkpoint {path} is damaged: {name} is not the file that was written")
-        tensors = load_file(path / TENSORS)
         saved = json.loads((path / VALUES).read_text(encoding="utf-8"))
-        return Checkpoint(path=path, step=saved["step"], state=State(tensors=tensors, values=saved["values"]))
+        state = State(tensors=load_file(path / TENSORS), values=saved["values"], pieces=Pieces(path / PIECES))
+        found = Checkpoint(path=path, step=saved["step"], state=state)
+    except CheckpointError as error:
+        fault = str(error)
     except (OSError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"checkpoint {path} is damaged: {type(error).__name__}: {error}") from error
+        fault = f"checkpoint {path} is damaged: {type(error).__name__}: {error}"
+    faults = [one for one in ranks.gather(fault) if one]
+    if faults or found is None:
+        raise CheckpointError(faults[0])
+    return found
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

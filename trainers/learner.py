@@ -193,20 +193,21 @@ class Learner:
     def state(self) -> State:
         """What a checkpoint keeps besides the weights: the optimiser's tensors, and counts.
 
-        All ranks must ask for it; of weights in pieces rank 0 gets it.
+        Of weights in pieces each rank has its own, and all of them must save.
         """
-        tensors = self._optimiser.state(keep=self.ranks.is_main)
-        return State(tensors=tensors, values={"step": self.step, "updates": self.updates})
+        return State(tensors=self._optimiser.state(), values={"step": self.step, "updates": self.updates})
 
     def load_state(self, state: State) -> None:
         """Continue where `state` was taken. The weights are loaded before, see `trainers.checkpoint.load_weights`.
+
+        It does not matter how many ranks there were, nor whether they had the weights in pieces. All must call it.
 
         Raises:
             ValueError: If the state belongs to another model.
         """
         if self._in_pieces:
             copy_weights(self.model, self._learning)
-        self._optimiser.load_state(state.tensors)
+        self._optimiser.load_state(state.tensors, state.pieces)
         self.step = state.values["step"]
         self.updates = state.values["updates"]
 

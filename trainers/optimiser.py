@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainers.muon import Muon
 from trainers.parallel import Ranks
+from trainers.pieces import Pieces
 from trainers.settings import LearnerSettings
 from trainers.sharding import is_piece, piece_of, whole
 
@@ -106,56 +107,54 @@ class Optimiser:
         self._round()
         return norm
 
-    def state(self, keep: bool = True) -> dict[str, Tensor]:
-        """The running averages and the masters, by the weights' names, in one piece.
-
-        Args:
-            keep: Whether this rank wants what is in pieces. All ranks must ask for it, but one has enough memory for it
-                rather than all of them.
-        """
+    def state(self) -> dict[str, Tensor]:
+        """The running averages and the masters, by the weights' names; in pieces where the weights are."""
         held = {
             f"optimiser.{name}.{key}": value
             for name, master in self._masters.items()
             for key, value in self._part_of[id(master)].state.get(master, {}).items()
         }
-        held |= {f"master.{name}": self._masters[name].detach() for name in self._short}
-        found = {}
-        for name, value in held.items():
-            full = whole(value)
-            if full is value:
-                found[name] = value
-            elif keep:
-                found[name] = full.cpu()
-        return found
+        return held | {f"master.{name}": self._masters[name].detach() for name in self._short}
 
-    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], pieces: Pieces | None = None) -> None:
         """Continue from `state`; what has other names in `tensors` is not for this.
+
+        Args:
+            tensors: Whole, whatever is in pieces here.
+            pieces: What was written in pieces, whatever is so here. Then all ranks must call it.
 
         Raises:
             ValueError: If it is the state of another model.
         """
-        averages = {name: tensor for name, tensor in tensors.items() if name.startswith("optimiser.")}
-        stored = {name: tensor for name, tensor in tensors.items() if name.startswith("master.")}
-        expected = (
-            {f"optimiser.{name}.{key}" for name, keys in self._averages.items() for key in keys} if averages else set()
-        )
-        expected |= {f"master.{name}" for name in self._short}
-        odd = sorted(expected.symmetric_difference(averages | stored))
+        known = {*tensors, *(pieces.sizes if pieces else ())}
+        averages = {name for name in known if name.startswith("optimiser.")}
+        like = {
+            f"optimiser.{name}.{key}": self._masters[name]
+            for name, keys in self._averages.items()
+            for key in keys
+            if averages
+        }
+        like |= {f"master.{name}": self._masters[name] for name in self._short}
+        odd = sorted(like.keys() ^ (averages | {name for name in known if name.startswith("master.")}))
         if odd:
             raise ValueError(
                 f"expected the optimiser's state for this model, got one that differs in {', '.join(odd[:3])}: resume "
                 "with the model and the types that the run had"
             )
+        found = {name: torch.empty_like(master) for name, master in like.items() if name not in tensors}
+        if pieces:
+            pieces.read_into(found)
+        for name in like.keys() & tensors.keys():
+            # The count stays where AdamW wants it, on the CPU.
+            is_count = name.endswith(".step")
+            found[name] = tensors[name].clone() if is_count else piece_of(tensors[name], like[name])
         for name, master in self._masters.items():
             if averages:
-                found = {key: averages[f"optimiser.{name}.{key}"] for key in self._averages[name]}
-                # The count stays where AdamW wants it, on the CPU.
-                self._part_of[id(master)].state[master] = {
-                    key: value.clone() if key == "step" else piece_of(value, master) for key, value in found.items()
-                }
+                own = {key: found[f"optimiser.{name}.{key}"] for key in self._averages[name]}
+                self._part_of[id(master)].state[master] = own
         with torch.no_grad():
             for name in self._short:
-                self._masters[name].copy_(piece_of(stored[f"master.{name}"], self._masters[name]))
+                self._masters[name].copy_(found[f"master.{name}"])
         self._round()
 
     @torch.no_grad()

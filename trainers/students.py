@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainers.assign import Credited, Shaper, assign_batch
-from trainers.checkpoint import State, load_weights
+from trainers.checkpoint import PIECES, State, load_weights
 from trainers.config import TrainConfig
 from trainers.credit import CreditEstimator, TokenCredit
 from trainers.critics.part import CriticPart
 from trainers.learner import Learner
 from trainers.parallel import Ranks
+from trainers.pieces import Pieces
 from trainers.policies.base import TrainablePolicy
 from trainers.samples import build_samples
 from trainers.types import Group
@@ -101,13 +102,13 @@ class Student:
         return f"{family}/{self.name}/{rest}" if self.name else metric
 
     def state(self) -> State:
-        """What a checkpoint keeps besides the weights; all ranks must ask for it."""
+        """What a checkpoint keeps besides the weights; all ranks must save it."""
         learner, critic = self.learner.state(), self.critic.state()
         tensors = {self._prefix + name: tensor for name, tensor in (learner.tensors | critic.tensors).items()}
         return State(tensors=tensors, values={"learner": learner.values, "critic": critic.values})
 
     def load(self, directory: Path, state: State) -> None:
-        """Go on from a checkpoint: its directory, and all of its tensors with the values of `state`.
+        """Go on from a checkpoint: its directory, and all of its tensors with the values of `state`. On all ranks.
 
         Raises:
             ValueError: If it is the state of another model or critic.
@@ -118,5 +119,6 @@ class Student:
             for name, tensor in state.tensors.items()
             if name.startswith(self._prefix)
         }
-        self.learner.load_state(State(tensors=tensors, values=state.values["learner"]))
+        pieces = Pieces(directory / PIECES, self._prefix)
+        self.learner.load_state(State(tensors=tensors, values=state.values["learner"], pieces=pieces))
         self.critic.load_state(State(tensors=tensors, values=state.values.get("critic", {})))

@@ -305,35 +305,30 @@ class Trainer:
     # -- save and resume -----------------------------------------------------------------------------------------------
 
     def _save(self, *, best: bool) -> None:
-        """Write a checkpoint of the weights in hand; rank 0 does, and the others wait."""
+        """Write a checkpoint of the weights in hand: rank 0 does, and each rank its pieces, if there are any."""
         students = {student.name: student.state() for student in self.students}
         earlier = self.cast.earlier.state() if self.cast.earlier is not None else State()
         states = [*students.values(), self.extras.state(), earlier]
         of_students = {name: state.values for name, state in students.items()}
+        state = State(
+            tensors={name: tensor for state in states for name, tensor in state.tensors.items()},
+            values={
+                **of_students.pop("", {}),
+                "students": of_students,
+                "extras": states[-2].values,
+                "trainer": asdict(self.state),
+            },
+        )
+        place, model, keep = self.directory / CHECKPOINTS, Models(self.students), self.config.output.keep
+        path = save(place, self.state.iteration, state, model=model, keep=keep, best=best, ranks=self.ranks)
         if self.ranks.is_main:
-            path = save(
-                self.directory / CHECKPOINTS,
-                self.state.iteration,
-                State(
-                    tensors={name: tensor for state in states for name, tensor in state.tensors.items()},
-                    values={
-                        **of_students.pop("", {}),
-                        "students": of_students,
-                        "extras": states[-2].values,
-                        "trainer": asdict(self.state),
-                    },
-                ),
-                model=Models(self.students),
-                keep=self.config.output.keep,
-                best=best,
-            )
             self._emit("on_save", path=path)
         self.ranks.wait()
         self._saved_at = self.state.iteration
 
     def _resume(self) -> None:
         """Take up the last checkpoint that is whole; without one the run starts at the beginning."""
-        checkpoint = load_latest(self.directory / CHECKPOINTS)
+        checkpoint = load_latest(self.directory / CHECKPOINTS, self.ranks)
         if checkpoint is None:
             return
         values, tensors = checkpoint.state.values, checkpoint.state.tensors

@@ -13,21 +13,22 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainers import rank_run
-from tests.trainers.small_model import random_samples
-from trainers.checkpoint import load_latest, load_weights
+from trainers import checkpoint
 from trainers.parallel import Ranks, limit_threads
 
 
-def run_ranks(size: int, output: Path, root: Path, sharding: str = "none") -> tuple[Any, dict[str, torch.Tensor]]:
+def run_ranks(size: int, output: Path, root: Path, other: Path | None = None, **settings: Any) -> Any:
+    """Let so many ranks learn, and return what they have measured and the weights that they have come to."""
     output.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     common |= {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    words = [str(output), json.dumps(settings), *([] if other is None else [str(other)])]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.trainers.rank_run", str(output), sharding],
+            [sys.executable, "-m", "tests.trainers.rank_run", *words],
             env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
             cwd=root,
         )
@@ -39,35 +40,93 @@ def run_ranks(size: int, output: Path, root: Path, sharding: str = "none") -> tu
 
 @pytest.fixture(scope="module")
 def one_rank(tmp_path_factory, root):
-    return run_ranks(1, tmp_path_factory.mktemp("ranks") / "one", root)
+    directory = tmp_path_factory.mktemp("ranks") / "one"
+    return directory, *run_ranks(1, directory, root)
 
 
-@pytest.mark.parametrize("sharding", ["none", "fsdp2"])
-def test_two_ranks_learn_what_one_does(one_rank, sharding, tmp_path, root):
-    one, weights = one_rank
-    two, weights_of_two = run_ranks(2, tmp_path / "two", root, sharding)
+PIECES: dict[str, Any] = {"sharding": "fsdp2"}
+
+
+def agree(metrics: Any, others: Any, bound: float) -> None:
+    """How the samples fall into micro-batches depends on which of them are together; all else must be the same."""
+    assert metrics.keys() == others.keys()
+    for name in metrics.keys() - {"seconds", "micro_batches", "padding"}:
+        assert metrics[name] == pytest.approx(others[name], rel=bound, abs=bound), name
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, PIECES, PIECES | {"logit_chunk": 7}], ids=["whole", "pieces", "pieces, logits in chunks"]
+)
+def test_two_ranks_learn_what_one_does(one_rank, settings, tmp_path, root):
+    place, one, weights = one_rank
+    two, weights_of_two = run_ranks(2, tmp_path / "two", root, place, **settings)
     for alone, shared in zip(one["metrics"], two["metrics"], strict=True):
-        assert alone.keys() == shared.keys()
-        # How the samples fall into micro-batches depends on which of them are together.
-        for name in alone.keys() - {"seconds", "micro_batches", "padding"}:
-            assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-5), name
+        agree(shared, alone, 1e-5)
     assert two["sums"][0] == two["sums"][1]
-    assert two["held"] == pytest.approx(one["held"] / (2 if sharding == "fsdp2" else 1), rel=0.01)
+    assert two["held"] == pytest.approx(one["held"] / (2 if settings else 1), rel=0.01)
     for name, tensor in weights.items():
         torch.testing.assert_close(weights_of_two[name], tensor, atol=1e-5, rtol=0, msg=name)
     # What went on from a checkpoint, in as many ranks, is the same to the bit.
     assert one["difference"] == two["difference"] == {}
+    # Two ranks go on from what one has saved, whether they hold it in pieces or not.
+    agree(json.loads((tmp_path / "two" / "other.json").read_text()), one["metrics"][-1], 1e-5)
+    for name, weight in load_file(tmp_path / "two" / "other.safetensors").items():
+        torch.testing.assert_close(weight, weights[name], atol=1e-5, rtol=0, msg=name)
     # And a single rank goes on from what two have saved.
-    checkpoint = load_latest(tmp_path / "two")
-    assert checkpoint is not None
-    alone = rank_run.make_learner(Ranks())
-    load_weights(alone.model, checkpoint.path)
-    alone.load_state(checkpoint.state)
-    metrics = alone.update(random_samples(seed=10))
-    for name in metrics.keys() - {"seconds", "micro_batches", "padding"}:
-        assert metrics[name] == pytest.approx(one["metrics"][-1][name], rel=1e-5, abs=1e-5), name
+    alone, metrics = rank_run.go_on(Ranks(), {}, tmp_path / "two")
+    agree(metrics, one["metrics"][-1], 1e-5)
     for name, weight in alone.model.named_parameters():
         torch.testing.assert_close(weight.detach(), weights[name], atol=1e-5, rtol=0, msg=name)
+
+
+def test_bfloat16_moves_weights_that_are_float32(one_rank, tmp_path, root):
+    # Arithmetic in bfloat16 has three digits, so ranks agree that far, and no two ways of computing further: here in
+    # autocast by one rank, and with weights that come together in bfloat16 by two.
+    _, exact, weights = one_rank
+    one, weights_of_one = run_ranks(1, tmp_path / "one", root, precision="bfloat16")
+    two, weights_of_two = run_ranks(2, tmp_path / "two", root, precision="bfloat16", **PIECES)
+    for found in (one, two):
+        assert found["types"] == ["torch.float32"]
+        assert found["difference"] == {}, "a checkpoint has all digits"
+        # A step of 1e-6 is a thousandth of what bfloat16 can tell from 1e-3 or more (its numbers there are 4e-6 apart).
+        assert found["tiny"]["moved"] > 0.9
+        assert found["tiny"]["moved_short"] < 0.01
+        assert found["tiny"]["furthest"] == pytest.approx(1e-6, rel=0.1)
+    for alone, shared in zip(one["metrics"], two["metrics"], strict=True):
+        agree(shared, alone, 0.05)
+    # Where a gradient is next to nothing its sign is a matter of rounding, and AdamW steps by the rate all the same.
+    for name, weight in weights_of_one.items():
+        torch.testing.assert_close(weights_of_two[name], weight, atol=1.5e-2, rtol=0, msg=name)
+        torch.testing.assert_close(weight, weights[name], atol=1.5e-2, rtol=0, msg=name)
+    assert exact["metrics"][0]["entropy"] != one["metrics"][0]["entropy"], "it was computed in bfloat16"
+
+
+def test_each_rank_writes_its_pieces_and_no_more(one_rank, tmp_path, root):
+    run_ranks(2, tmp_path / "two", root, **PIECES)
+    whole, cut = (checkpoint.load(directory / "step_00000004") for directory in (one_rank[0], tmp_path / "two"))
+    files = sorted((cut.path / checkpoint.PIECES).iterdir())
+    sizes = [file.stat().st_size for file in files]
+    averages = {name: tensor for name, tensor in whole.state.tensors.items() if not name.endswith(".step")}
+    assert len(files) == 2
+    # With a table of contents each, which weighs something beside so small a model.
+    assert sum(sizes) == pytest.approx(sum(4 * tensor.numel() for tensor in averages.values()), rel=0.2)
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
+    # Together they are all, and what one process has.
+    assert cut.state.tensors.keys() == whole.state.tensors.keys() - averages.keys()
+    assert cut.state.pieces is not None
+    assert cut.state.pieces.sizes == {name: tuple(tensor.shape) for name, tensor in averages.items()}
+    together = {name: torch.empty_like(tensor) for name, tensor in averages.items()}
+    cut.state.pieces.read_into(together)
+    for name, tensor in together.items():
+        torch.testing.assert_close(tensor, averages[name], atol=1e-5, rtol=0, msg=name)
+    # A piece that is damaged is noticed, and weights of another shape are refused.
+    with pytest.raises(ValueError, match="expected the pieces of this model"):
+        cut.state.pieces.read_into({next(iter(averages)): torch.empty(3)})
+    with files[1].open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    with pytest.raises(checkpoint.CheckpointError, match="is not the file that was written"):
+        checkpoint.load(cut.path)
 
 
 def test_alone_a_rank_is_everyone():
