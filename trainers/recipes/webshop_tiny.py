@@ -12,7 +12,7 @@ for 2 % of `generated_valid`. It learns the codes of a thousand products by hear
 can't, it did not learn to copy a code of five tokens.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,13 @@ CONFIG = TrainConfig(
         split="generated_train",
         context="conversation",
         num_envs=128,
-        settings={"action_format": "bare", "instructions": "", "reward": "success", "expert_steps": 5},
+        settings={
+            "action_format": "bare",
+            "instructions": "",
+            "reward": "success",
+            "product_names": "place",
+            "expert_steps": 5,
+        },
     ),
     rollout=RolloutConfig(groups=16, group_size=8, max_new_tokens=40, max_turns=15),
     reward=RewardConfig(invalid_penalty=0.0),
@@ -42,27 +48,23 @@ CONFIG = TrainConfig(
     output_dir="runs/webshop-tiny",
 )
 
-_ASIN = r"\bb0[\da-z]{8}\b"
-_CODE = r"b0(?=[\da-z]{8}\b)|" + "|".join(rf"(?<=\bb0[\da-z]{{{2 * i}}})[\da-z]{{2}}" for i in range(4))
 TINY = TinySettings(
     hidden_size=128,
     layers=3,
     heads=4,
     vocabulary=4500,
     context=4096,
-    # A product's code is "b0" and four pairs of characters, so that any code can be copied pair by pair; a price is its
-    # dollars and its cents.
-    words=rf" ?(?:{_CODE})| ?\[sep\]| ?(?:click|search)\[| ?\d+| ?[a-z'-]+| ?[^\sa-z\d]|\s+",
+    words=r" ?item \d+| ?\[sep\]| ?(?:click|search)\[| ?\d+| ?[a-z'-]+| ?[^\sa-z\d]|\s+",
     # Every page but the first begins with the instruction once more, and has buttons that are always there. Of a page
     # of results the model sees six products, and of each the first eight words.
     drop=(
-        rf"\A(?:.*?{_ASIN}){{6}}.*?\K\[sep\] {_ASIN}.*\Z",
-        rf"(?:{_ASIN} \[sep\] (?:\S+ ){{8}})\K[^\[]*(?=\[sep\])",
+        r"\[sep\] item \d*7 \[sep\].*\Z",
+        r"item \d+ \[sep\] (?:\S+ ){8}\K[^\[]*(?=\[sep\])",
         r"\Ainstruction: \[sep\] .*? \[sep\] (?=back to search)",
         r"back to search \[sep\] |< prev \[sep\] |next > \[sep\] |rating: n\.a\. \[sep\] .*\Z",
         r"webshop \[sep\] instruction: \[sep\] | \[sep\] search\Z|\(total results: \d+\) \[sep\] ",
         r"thank you for shopping.*\Z",
-        r"\[sep\] (?=\$|b0[\da-z]{8}\b)|(?<=\d)\.\d\d\b|,",
+        r"\[sep\] (?=\$|item \d+ \[sep\])|item \d+\K \[sep\]|(?<=\d)\.\d\d\b|,",
     ),
     bare_words=True,
     short_template=True,
@@ -72,15 +74,9 @@ VOCABULARY_EPISODES = 800
 SFT = replace(FROM_NOTHING, rounds=6)
 
 
-def pairs(_: Iterable[str]) -> list[str]:
-    """Every pair of characters that a product's code may have."""
-    letters = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return [f"b0{one}{two}000000" for one in letters for two in letters] * 20
-
-
 def imitator() -> Imitator:
     """How this recipe's model begins."""
-    return Imitator(tiny=TINY, vocabulary_episodes=VOCABULARY_EPISODES, sft=SFT, more_words=pairs)
+    return Imitator(tiny=TINY, vocabulary_episodes=VOCABULARY_EPISODES, sft=SFT)
 
 
 def prepare(config: TrainConfig, env: Any, directory: Path, say: Callable[[str], None]) -> TrainConfig:

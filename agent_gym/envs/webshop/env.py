@@ -32,6 +32,7 @@ from agent_gym.vector import TextVectorEnv
 OBSERVATIONS = ("text", "readable")
 REWARDS = ("score", "success")
 NOUNS = ("light", "spacy")
+PRODUCT_NAMES = ("code", "place")
 
 AVAILABLE_ACTIONS = "available_actions"
 """Entry of `info` as the benchmark's users know it: `has_search_bar`, and the `clickables` in the order of the page."""
@@ -47,9 +48,9 @@ You are in a web shop, and every page says what you are to buy: the kind of prod
 
 Commands:
   search[WORDS]  find products; works {where}
-  click[TEXT]    click on a button, a product's code among the results, or the value of an option
+  click[TEXT]    click on a button, a product's {name} among the results, or the value of an option
 
-Open a product by clicking on its code. On its page choose each option that is asked for by clicking on its value; \
+Open a product by clicking on its {name}. On its page choose each option that is asked for by clicking on its value; \
 "Description" and "Features" tell more about the product, "< Prev" leads a page back, "Next >" to more results, and \
 "Back to Search" to the search bar. "Buy Now" buys the product with the chosen options and ends the visit. The score \
 says how much of what was asked for you have bought. A command that is not possible changes nothing and costs a step."""
@@ -87,6 +88,7 @@ class WebshopEnv(TextEnv):
         observation: str = "text",
         nouns: str = "light",
         search_anywhere: bool = False,
+        product_names: str = "code",
         expert_steps: int = 15,
         render_mode: str | None = None,
     ) -> None:
@@ -105,6 +107,8 @@ class WebshopEnv(TextEnv):
             nouns: How the nouns of titles are found, by which types of products are compared: `"light"`, or `"spacy"`
                 as the benchmark does (needs the extra `webshop-spacy` and its model).
             search_anywhere: Whether `search[…]` works on pages without a search bar too, as in the benchmark.
+            product_names: What a product is called among results: `"code"` as in the benchmark, or `"place"`: "Item 3"
+                is the third that the search has found, in words that a small model can read and say.
             expert_steps: In which the expert means to have bought: with 5 it searches, opens, chooses and buys, and
                 reads a page only where nothing is to be chosen. For short demonstrations.
             render_mode: `"ansi"`, `"html"` (the page as a browser shows it) or `None`.
@@ -124,6 +128,7 @@ class WebshopEnv(TextEnv):
         if not isinstance(search_anywhere, bool):
             raise BadOptionError(f"search_anywhere must be True or False, got {search_anywhere!r}.")
         self.search_anywhere = search_anywhere
+        self.product_names = _check_choice("product_names", product_names, PRODUCT_NAMES)
         self.expert_steps = _check_count("expert_steps", expert_steps, 1)
         self._data = None if data is None else data_directory(data)
         self._tagger = noun_tagger(nouns)
@@ -135,7 +140,7 @@ class WebshopEnv(TextEnv):
     def instructions(self) -> str:
         """The rules and commands."""
         where = "on every page" if self.search_anywhere else "where there is a search bar"
-        return _INSTRUCTIONS.format(where=where)
+        return _INSTRUCTIONS.format(where=where, name="code" if self.product_names == "code" else "name")
 
     @property
     def visit(self) -> Visit:
@@ -192,7 +197,13 @@ class WebshopEnv(TextEnv):
             )
         stock = self.stock(GENERATED_SPLITS[0] if source == "generated" else PUBLISHED_SPLITS[0])
         goal = stock.goals.goal(task)
-        self._visit = visit = Visit(stock.pages, goal, self._judge, search_anywhere=self.search_anywhere)
+        self._visit = visit = Visit(
+            stock.pages,
+            goal,
+            self._judge,
+            search_anywhere=self.search_anywhere,
+            numbered=self.product_names == "place",
+        )
         self._static_info = {keys.SPLIT: stock.split_of(task), keys.SOURCE: stock.catalogue.source}
         self._first_query = f"search[{_words_of(goal.instruction)}]"
         return self._observe(visit), self._info(visit, valid=True)

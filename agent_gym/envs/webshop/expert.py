@@ -90,7 +90,7 @@ class WebshopExpert:
             self._see_results(page, new=command is not None and command.startswith("search["))
         elif page.kind == "item":
             if before is not None and before.kind == "results":
-                self._here, self._chosen = clicked.upper(), {}
+                self._here, self._chosen = clicked.lower(), {}
             self._see_item(page, clicked)
         elif page.kind == "about" and before is not None and before.kind == "item" and self._here in self._known:
             self._known[self._here].texts[clicked] = page.text
@@ -115,10 +115,12 @@ class WebshopExpert:
     def _see_results(self, page: Page, *, new: bool) -> None:
         if new:
             self._found, self._searches = [], self._searches + 1
+            if any(" " in row.name for row in page.rows):  # "item 3" is another product now
+                self._known = {}
         for row in page.rows:
-            if row.asin not in self._found:
-                self._found.append(row.asin)
-            self._known.setdefault(row.asin, _Candidate(row, len(self._found) - 1))
+            if row.name not in self._found:
+                self._found.append(row.name)
+            self._known.setdefault(row.name, _Candidate(row, len(self._found) - 1))
         self._here, self._chosen = "", {}
 
     def _see_item(self, page: Page, clicked: str) -> None:
@@ -151,12 +153,12 @@ class WebshopExpert:
         if not self._found:
             return "click[back to search]"
         best = min(self._found, key=self._cost)
-        if any(row.asin == best for row in self._page.rows):
-            last = self._page.rows[-1].asin == self._found[-1]
+        if any(row.name == best for row in self._page.rows):
+            last = self._page.rows[-1].name == self._found[-1]
             if last and self._cost(best) >= _LACKS and self._most - self._steps >= _TURN:
                 return "click[next >]"
-            return f"click[{best.lower()}]"
-        shown = self._found.index(self._page.rows[0].asin) if self._page.rows else len(self._found)
+            return f"click[{best}]"
+        shown = self._found.index(self._page.rows[0].name) if self._page.rows else len(self._found)
         return "click[< prev]" if self._found.index(best) < shown else "click[next >]"
 
     def _shop(self) -> str:
@@ -167,7 +169,7 @@ class WebshopExpert:
         unsure = cover.unsure
         left = self._most - self._steps - len(choices) - 1
         if unsure or cover.missed or here.row.high > self._limit:
-            others = [self._cost(asin) for asin in self._found if asin != self._here]
+            others = [self._cost(name) for name in self._found if name != self._here]
             if left >= _RETURN and min(others, default=float("inf")) < self._cost(self._here) - _MARGIN:
                 return "click[< prev]"
             for page in ("features", "description"):
@@ -190,13 +192,13 @@ class WebshopExpert:
             candidate.cover = Cover(self._wish, candidate.row.title, values, candidate.texts.values())
         return candidate.cover
 
-    def _cost(self, asin: str) -> float:
+    def _cost(self, name: str) -> float:
         """Return how far a product is from what is wanted, hoping for what has not been read.
 
         While there is time for other products, one that is known to lack something counts as worse than any of these.
         Where options are asked for by name, the words for the product are search words, which no page need have.
         """
-        candidate = self._known[asin]
+        candidate = self._known[name]
         cover = self._cover(candidate)
         cost = candidate.rank * _RANK + (0.0 if cover.named else _OTHER_KIND) + self._price_risk(candidate.row)
         if candidate.options is None:

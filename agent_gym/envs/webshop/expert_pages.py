@@ -32,8 +32,8 @@ OPTION_NAMES = frozenset(
 """Names of options in such shops. The benchmark's form of a page does not tell them from values."""
 
 _PRICES = re.compile(r"\$(\d[\d,]*\.?\d*)")
-_ASIN = re.compile(r"[A-Z0-9]{10}")
-_READABLE_ROW = re.compile(r"\[([A-Z0-9]{10})\] (\$\S+(?: to \$\S+)?): (.*)")
+_NAME = re.compile(r"[A-Z0-9]{10}|Item \d+")
+_READABLE_ROW = re.compile(r"\[([A-Z0-9]{10}|Item \d+)\] (\$\S+(?: to \$\S+)?): (.*)")
 _READABLE_OPTION = re.compile(r"(.+?) \((?:none chosen|chosen: .*?)\): (\[.*\])")
 
 
@@ -41,7 +41,8 @@ _READABLE_OPTION = re.compile(r"(.+?) \((?:none chosen|chosen: .*?)\): (\[.*\])"
 class Row:
     """A product among results."""
 
-    asin: str
+    name: str
+    """As it is clicked: a product's code, or such as "item 3"."""
     title: str
     low: float
     """Lowest price in dollars that the page names."""
@@ -89,9 +90,9 @@ def _read_pieces(pieces: list[str]) -> Page:
     instruction, rest = pieces[1], pieces[2:]
     if any(piece.startswith("Page ") and "Total results" in piece for piece in rest[:3]):
         rows = [
-            Row(asin, name, *prices(price))
-            for asin, name, price in zip(rest, rest[1:], rest[2:], strict=False)
-            if _ASIN.fullmatch(asin) and price.startswith("$")
+            Row(name.lower(), title, *prices(price))
+            for name, title, price in zip(rest, rest[1:], rest[2:], strict=False)
+            if _NAME.fullmatch(name) and price.startswith("$")
         ]
         return Page("results", instruction, rows=tuple(rows))
     if rest and rest[-1] == BUY:
@@ -130,5 +131,5 @@ def _read_lines(lines: list[str]) -> Page:
         )
     if rest and rest[0].startswith(("Results ", "Nothing was found", "No more results")):
         rows = [match for line in rest if (match := _READABLE_ROW.fullmatch(line))]
-        return Page("results", instruction, rows=tuple(Row(row[1], row[3], *prices(row[2])) for row in rows))
+        return Page("results", instruction, rows=tuple(Row(row[1].lower(), row[3], *prices(row[2])) for row in rows))
     return Page("about", instruction, text="\n".join(rest[2:]))

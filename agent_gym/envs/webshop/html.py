@@ -108,16 +108,16 @@ def _results(visit: Visit) -> str:
     results = visit.results
     assert results is not None
     told = f"{shown_range(visit)} for “{shown_query(visit)}”"
-    rows = "\n".join(_row(row) for row in results.rows)
+    rows = "\n".join(_row(name, row) for name, row in zip(results.names, results.rows, strict=True))
     return f'<form method="post">\n{_bar(results.buttons, told)}\n{rows}\n</form>'
 
 
-def _row(row: ProductPages) -> str:
+def _row(name: str, row: ProductPages) -> str:
     product = row.product
     return (
-        f'<button class="row" name="command" value="{escape(row.command)}">{_tile(row)}'
+        f'<button class="row" name="command" value="click[{escape(name.lower())}]">{_tile(row)}'
         f'<span><span class="title">{escape(product.title)}</span>'
-        f'<span class="code">{escape(product.asin)}</span></span>'
+        f'<span class="code">{escape(name)}</span></span>'
         f'<span class="price">{escape(product.price_text)}</span></button>'
     )
 

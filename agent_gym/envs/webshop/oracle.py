@@ -17,13 +17,14 @@ from agent_gym.envs.webshop.score import score
 from agent_gym.envs.webshop.titles import Nouns, light_nouns
 
 
-def plan(catalogue: Catalogue, goal: Goal, nouns: Nouns = light_nouns) -> list[str] | None:
+def plan(catalogue: Catalogue, goal: Goal, nouns: Nouns = light_nouns, *, numbered: bool = False) -> list[str] | None:
     """Return the commands that lead from the search bar to a score of 1, or `None` if the wanted product can't have it.
 
     Args:
         catalogue: Has the wanted product.
         goal: What is wanted.
         nouns: Finds the nouns of titles, as in the score.
+        numbered: Whether results are called by their place and not by the product's code.
     """
     position = catalogue.position(goal.asin)
     assert position is not None  # a goal is made from a product of its catalogue
@@ -38,7 +39,7 @@ def plan(catalogue: Catalogue, goal: Goal, nouns: Nouns = light_nouns) -> list[s
     return [
         f"search[{query}]",
         *["click[next >]"] * (place // PAGE),
-        f"click[{product.asin.lower()}]",
+        f"click[item {place + 1}]" if numbered else f"click[{product.asin.lower()}]",
         *(f"click[{value}]" for _, value in choices),
         "click[buy now]",
     ]

@@ -69,14 +69,11 @@ class ProductPages:
     def __init__(self, product: Product) -> None:
         """Take the product; words are made when they are first needed."""
         self.product = product
-        self.click = product.asin.lower()
-        self.command = f"click[{self.click}]"
-        """Opens the item page."""
 
     @cached_property
     def row(self) -> str:
-        """The product among results."""
-        return _joined(pieces((self.product.asin, self.product.title, self.product.price_text)))
+        """The product among results, after its name."""
+        return _joined(pieces((self.product.title, self.product.price_text)))
 
     @cached_property
     def item(self) -> str:
@@ -121,6 +118,8 @@ class Results(NamedTuple):
     """From 1. As in the benchmark there is always a next page; behind the last result it is empty."""
     total: int
     rows: tuple[ProductPages, ...]
+    names: tuple[str, ...]
+    """What each row is called: the product's code, or "Item 12" for the twelfth of what was found."""
     positions: Mapping[str, int]
     """By what is clicked."""
     links: Links
@@ -155,12 +154,17 @@ class Pages:
             kept.popitem(last=False)
         return found
 
-    def results(self, found: Sequence[int], number: int) -> Results:
-        """Return page `number` of what a search has found."""
-        shown = found[(number - 1) * PAGE : number * PAGE]
+    def results(self, found: Sequence[int], number: int, *, numbered: bool = False) -> Results:
+        """Return page `number` of what a search has found; `numbered` calls products by their place in it."""
+        before = (number - 1) * PAGE
+        shown = found[before : before + PAGE]
         rows = tuple([self.of(position) for position in shown])
-        positions = {row.click: position for row, position in zip(rows, shown, strict=True)}
-        page = Results(number, len(found), rows, positions, DONE_LINKS)
+        if numbered:
+            names = tuple([f"Item {place}" for place in range(before + 1, before + 1 + len(rows))])
+        else:
+            names = tuple([row.product.asin for row in rows])
+        positions = {name.lower(): position for name, position in zip(names, shown, strict=True)}
+        page = Results(number, len(found), rows, names, positions, DONE_LINKS)
         return page._replace(links=make_links([button.lower() for button in page.buttons] + list(positions)))
 
 
@@ -172,7 +176,8 @@ def search_page(instruction: str) -> str:
 def results_page(instruction: str, page: Results) -> str:
     """Return a page of results as the benchmark's text."""
     back, *others = page.buttons
-    return _below(instruction, _joined((back, page.heading, *others)) + "".join([row.row for row in page.rows]))
+    rows = "".join([f"{SEPARATOR}{name}{row.row}" for name, row in zip(page.names, page.rows, strict=True)])
+    return _below(instruction, _joined((back, page.heading, *others)) + rows)
 
 
 def item_page(instruction: str, pages: ProductPages) -> str:

@@ -52,9 +52,8 @@ def _results(visit: Visit) -> list[str]:
     assert results is not None
     lines = [f'{shown_range(visit)} for "{shown_query(visit)}", page {results.number}']
     lines.append(" ".join([f"[{button}]" for button in results.buttons]))
-    for row in results.rows:
-        product = row.product
-        lines.append(f"[{product.asin}] {_line(product.price_text)}: {_line(product.title)}")
+    for name, row in zip(results.names, results.rows, strict=True):
+        lines.append(f"[{name}] {_line(row.product.price_text)}: {_line(row.product.title)}")
     return lines
 
 

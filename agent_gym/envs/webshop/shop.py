@@ -88,7 +88,9 @@ class Visit:
         links: What can be clicked.
     """
 
-    def __init__(self, pages: Pages, goal: Goal, judge: Judge, *, search_anywhere: bool = False) -> None:
+    def __init__(
+        self, pages: Pages, goal: Goal, judge: Judge, *, search_anywhere: bool = False, numbered: bool = False
+    ) -> None:
         """Start at the search bar.
 
         Args:
@@ -96,6 +98,7 @@ class Visit:
             goal: What the customer wants.
             judge: Tells what a purchase is worth.
             search_anywhere: Whether `search[…]` works where there is no search bar, as the benchmark lets it.
+            numbered: Whether results are called by their place, such as "Item 3", and not by the product's code.
         """
         self.pages = pages
         self.goal = goal
@@ -105,6 +108,7 @@ class Visit:
         self.links: Links = SEARCH_LINKS
         self._judge = judge
         self._search_anywhere = search_anywhere
+        self._numbered = numbered
 
     @property
     def can_search(self) -> bool:
@@ -185,7 +189,7 @@ class Visit:
         self._turn_to(query, number)
 
     def _turn_to(self, query: str, number: int) -> None:
-        self.results = self.pages.results(self.found, number)
+        self.results = self.pages.results(self.found, number, numbered=self._numbered)
         self._stand(Place(AT_RESULTS, query, number))
 
     def _leave(self) -> None:

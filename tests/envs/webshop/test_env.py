@@ -1,4 +1,5 @@
 import pickle
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -6,6 +7,7 @@ import pytest
 import agent_gym  # noqa: F401  registers the ids
 from agent_gym import keys
 from agent_gym.envs.webshop.env import WebshopEnv
+from agent_gym.envs.webshop.oracle import plan
 from agent_gym.errors import (
     BadOptionError,
     DataNotFoundError,
@@ -125,6 +127,23 @@ def test_readable_pages():
     assert env.step(buy)[0].endswith("\nYour score (0 to 1): 1.0")
 
 
+def test_product_names():
+    """Called by its place, a product is the same product: the pages behind the click and the score are the same."""
+    envs = make(), make(product_names="place")
+    for env in envs:
+        env.reset(seed=5)
+    visit = envs[0].visit
+    plans = [plan(visit.pages.catalogue, visit.goal, numbered=numbered) or [] for numbered in (False, True)]
+    shown = [[env.step(command) for command in commands] for env, commands in zip(envs, plans, strict=True)]
+    at = next(number for number, command in enumerate(plans[0]) if command.startswith("click[b0"))
+    assert plans[1][at].startswith("click[item ")
+    assert shown[0][at:] == shown[1][at:]
+    assert shown[0][-1][1] == 1.0
+    assert "click[b0" not in repr(shown[1][at - 1])
+    assert "Item 1" in shown[1][at - 1][0]
+    assert ["code" in env.instructions for env in envs] == [True, False]
+
+
 def test_readable_pages_cut_what_is_too_long():
     env = make(observation="readable")
     env.reset(seed=5)
@@ -215,6 +234,7 @@ def test_render():
         ({"products": 0}, BadOptionError, "products must be a whole number from 1"),
         ({"products": "1000"}, BadOptionError, "products must be a whole number"),
         ({"catalogue_seed": -1}, BadOptionError, "catalogue_seed must be a whole number from 0"),
+        ({"product_names": "number"}, BadOptionError, "product_names must be one of .* got 'number'"),
         ({"search_anywhere": "no"}, BadOptionError, "search_anywhere must be True or False"),
         ({"render_mode": "human"}, BadOptionError, "render_mode must be one of"),
         ({"produkts": 3}, BadOptionError, "Did you mean 'products'"),
@@ -259,7 +279,13 @@ def test_a_task_is_found_from_any_split():
 
 
 def test_contract_with_readable_pages():
-    check_text_env(SHOP, products=SMALL, observation="readable", reward="success", search_anywhere=True, episodes=2)
+    settings: dict[str, Any] = {
+        "observation": "readable",
+        "reward": "success",
+        "search_anywhere": True,
+        "product_names": "place",
+    }
+    check_text_env(SHOP, products=SMALL, episodes=2, **settings)
 
 
 def test_contract_on_published_products(webshop_data):

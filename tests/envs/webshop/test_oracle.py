@@ -25,6 +25,8 @@ def test_a_product_on_a_later_page():
     commands = plan(SmallShop(*others, LAMP), GOAL)
     assert commands is not None
     assert commands[:3] == ["search[Desk Lamp]", "click[next >]", "click[b000000001]"]
+    numbered = plan(SmallShop(*others, LAMP), GOAL, numbered=True)
+    assert numbered == [*commands[:2], "click[item 13]", *commands[3:]]
 
 
 def test_values_that_are_worded_as_wanted_come_first():

@@ -51,6 +51,20 @@ def test_results_page_shows_ten_products():
     assert results_page("x", behind).endswith("Page 4 (Total results: 23) [SEP] < Prev [SEP] Next >")
 
 
+def test_products_can_be_called_by_their_place():
+    """The numbers go on from page to page, and are no part of what is known of a product: the 21st of 23 is found."""
+    pages = Pages(SmallShop(*(make_product(f"B{number:09}") for number in range(23))))
+    last = pages.results(range(23), 3, numbered=True)
+    assert results_page("buy me", last).endswith(
+        "[SEP] Next > [SEP] Item 21 [SEP] Lamp B000000020 [SEP] $9.5 [SEP] Item 22 [SEP] Lamp B000000021 [SEP] $9.5 "
+        "[SEP] Item 23 [SEP] Lamp B000000022 [SEP] $9.5"
+    )
+    assert last.positions == {"item 21": 20, "item 22": 21, "item 23": 22}
+    assert last.links.clickables == ("back to search", "< prev", "next >", "item 21", "item 22", "item 23")
+    # The same products found by a search that finds no others are its first three.
+    assert pages.results([20, 21, 22], 1, numbered=True).names == ("Item 1", "Item 2", "Item 3")
+
+
 def test_item_page_has_options_in_the_order_of_the_file():
     pages = ProductPages(LAMP)
     assert item_page("buy me", pages) == (
