@@ -7,9 +7,8 @@ and the best weights are chosen on `generated_valid`; the goals of `generated_te
 The reward is 1 for a purchase that is right in everything, else 0, as in GiGPO's experiments (there 10): a score for
 the better half of a purchase would reward buying at once.
 
-It does not carry over to other products yet: after imitation one seed bought rightly for half of the training goals and
-for 2 % of `generated_valid`. It learns the codes of a thousand products by heart, and in a shop of 20,000, where it
-can't, it did not learn to copy a code of five tokens.
+Products are called by their place among what was found, "Item 3" and not "B09QQP3356": such a model learns the codes of
+a thousand products by heart before it learns to copy one.
 """
 
 from collections.abc import Callable
@@ -44,7 +43,7 @@ CONFIG = TrainConfig(
     loss=PpoLoss(kl_weight=0.01),
     learner=LearnerSettings(learning_rate=3e-4, warmup_steps=3, betas=(0.9, 0.98), minibatches=4, schedule="linear"),
     evaluation=EvaluationConfig(split="generated_valid", tasks=128, every=10),
-    iterations=40,
+    iterations=30,
     output_dir="runs/webshop-tiny",
 )
 
@@ -71,7 +70,8 @@ TINY = TinySettings(
 )
 VOCABULARY_EPISODES = 800
 """Expert episodes that the tokenizer is trained on."""
-SFT = replace(FROM_NOTHING, rounds=6)
+SFT = replace(FROM_NOTHING, rounds=8, batch_size=4)
+"""Copying an instruction takes steps more than episodes: with batches of 8 half as many of 256 purchases were right."""
 
 
 def imitator() -> Imitator:
