@@ -71,7 +71,7 @@ TINY = TinySettings(
 VOCABULARY_EPISODES = 800
 """Expert episodes that the tokenizer is trained on."""
 SFT = replace(FROM_NOTHING, rounds=8, batch_size=4)
-"""Copying an instruction takes steps more than episodes: with batches of 8 half as many of 256 purchases were right."""
+"""More and smaller batches than a household needs: what is to be learnt is to copy words, and that comes late."""
 
 
 def imitator() -> Imitator:
