@@ -4,8 +4,10 @@ import contextlib
 import importlib
 import math
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from agent_gym.errors import AgentGymError, BadOptionError, MissingExtraError
@@ -63,6 +65,8 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         yield
         return
     try:
+        if settings.address == AUTO and is_gone():
+            raise ConnectionError("the cluster that was started on this machine is gone")
         _connect(address=settings.address)
     except (ConnectionError, ValueError, RuntimeError) as error:
         if settings.address != AUTO:
@@ -80,6 +84,22 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def is_gone(seconds: float = 2.0) -> bool:
+    """Whether the cluster that was last started on this machine has ended without taking back its note of itself.
+
+    After a crash the note stays, and Ray tries its address for minutes.
+    """
+    note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    if "RAY_ADDRESS" in os.environ or not note.is_file():
+        return False
+    host, _, port = note.read_text("utf-8").strip().rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):
+            return False
+    except (OSError, ValueError):
+        return True
 
 
 def _connect(**options: Any) -> None:
