@@ -7,6 +7,9 @@ and the best weights are chosen on `generated_valid`; the goals of `generated_te
 The reward is 1 for a purchase that is right in everything, else 0, as in GiGPO's experiments (there 10): a score for
 the better half of a purchase would reward buying at once.
 
+After imitation it buys rightly for 54 % of the goals of `generated_test`, after GiGPO for 56 %, in fewer steps
+(docs/webshop.md, three seeds).
+
 Products are called by their place among what was found, "Item 3" and not "B09QQP3356": such a model learns the codes of
 a thousand products by heart before it learns to copy one.
 """
