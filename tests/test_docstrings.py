@@ -12,6 +12,7 @@ MODULES = [
     module.name
     for package in ("agent_gym", "trainers", "wrappers")
     for module in pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
+    if module.name != "trainers.verl_loop"  # is a class of verl's, which has an environment of its own
 ]
 
 

@@ -1,6 +1,7 @@
 """What importing costs, and that the packages import at all."""
 
 import ast
+import importlib
 import json
 import pkgutil
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from agent_gym.errors import MissingExtraError
 
 PACKAGES = ("agent_gym", "trainers", "wrappers")
 DEEP_LEARNING = {"torch", "transformers", "peft", "tensorflow", "jax"}
@@ -46,8 +49,15 @@ def test_gymnasium_finds_the_environments_by_module_name(root: Path) -> None:
 def test_every_module_imports(package: str, root: Path) -> None:
     names = [found.name for found in pkgutil.walk_packages([str(root / package)], prefix=f"{package}.")]
     assert names
-    statement = "\n".join(f"import {name}" for name in names if not name.endswith("__main__"))
+    statement = "\n".join(f"import {name}" for name in names if not name.endswith(("__main__", ".verl_loop")))
     assert package in modules_after(statement, root)
+
+
+def test_what_is_made_for_verl_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "verl", None)
+    monkeypatch.delitem(sys.modules, "trainers.verl_loop", raising=False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'agent-gym\[verl\]'"):
+        importlib.import_module("trainers.verl_loop")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -26,14 +26,18 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import gymnasium as gym
-from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
-from verl.utils.profiler import simple_timer
 
 import agent_gym  # noqa: F401  registers the ids
 from agent_gym import Frame, SlotEnv, keys
-from agent_gym.errors import AgentGymError
+from agent_gym.errors import AgentGymError, MissingExtraError
 from trainers.stepping import each
 from trainers.types import Status
+
+try:
+    from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
+    from verl.utils.profiler import simple_timer
+except ImportError as error:
+    raise MissingExtraError(f"verl's agent loop needs verl: pip install 'agent-gym[verl]' ({error}).") from error
 
 T = TypeVar("T")
 

@@ -142,12 +142,13 @@ def test_what_a_rank_tells_late_is_shown_later(cluster, capsys):
             time.sleep(1.0)
             return self.left.pop() if self.left else ""
 
-    slow = load_ray().remote(Slow).options(num_cpus=0).remote()
+    slow = load_ray().remote(Slow).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     console = Console(width=80)
     telling = _show(slow, console, timeout_s=0.01)
-    assert (telling is None, capsys.readouterr().out) == (False, "")
+    assert telling is not None
+    assert "first line" not in capsys.readouterr().out  # Ray itself may speak of nodes that other tests have ended
     assert _show(slow, console, telling, timeout_s=60.0) is None
-    assert capsys.readouterr().out == "first line\n"
+    assert "first line\n" in capsys.readouterr().out
     load_ray().kill(slow)
     assert _show(slow, console, timeout_s=60.0) is None, "a rank that is gone tells nothing"
 
