@@ -29,6 +29,8 @@ from typing import Any
 from agent_gym.errors import AgentGymError
 from trainers.shaping import sandbox_worker
 
+PATIENCE = 12
+"""Seconds on the clock for each of the processor that code may take."""
 LONGEST = 20_000
 """Characters of source that are looked at at all."""
 _OF_TEXT = (
@@ -67,7 +69,8 @@ class Limits:
     """What the code may take, for all calls together."""
 
     seconds: float = 5.0
-    """Of the clock, the start of the process included."""
+    """Of the processor, in whole ones upwards. Time on the clock depends on what else the machine does, and then so
+    would what is learnt; it is bounded too, by `PATIENCE` times as much."""
     memory_mb: int = 256
     """Of address space, the interpreter included."""
     output_mb: int = 16
@@ -164,7 +167,7 @@ def run_unchecked(
         "calls": [dict(one) for one in calls],
         "memory_bytes": limits.memory_mb << 20,
         "output_bytes": limits.output_mb << 20,
-        "seconds": math.ceil(limits.seconds) + 1,  # of the processor: for the case that nobody is left to stop it
+        "seconds": math.ceil(limits.seconds),
     }
     # Files, not pipes: neither side can wait for the other, and the kernel bounds what is written.
     with (
@@ -184,21 +187,23 @@ def run_unchecked(
             start_new_session=True,
         )
         try:
-            status = process.wait(limits.seconds)
+            status = process.wait(PATIENCE * math.ceil(limits.seconds))
         except subprocess.TimeoutExpired:
-            raise SandboxError(f"expected the code to be done within {limits.seconds} s, and it was not") from None
+            status = -signal.SIGXCPU  # there was less of the processor for it than it was allowed
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if status != 0:
-            raise SandboxError(_ending(status))
+            raise SandboxError(_ending(status, limits))
         answer.seek(0)
         return _results(answer.read(), len(calls))
 
 
-def _ending(status: int) -> str:
+def _ending(status: int, limits: Limits) -> str:
     """What an exit status other than 0 says."""
+    if status == -signal.SIGXCPU:
+        return f"expected the code to be done within {math.ceil(limits.seconds)} s, and it was not"
     if status == sandbox_worker.DENIED:
         return "expected code that computes, got code that tried to reach out of its process"
     if status == sandbox_worker.TOO_MUCH:

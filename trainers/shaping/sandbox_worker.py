@@ -47,16 +47,16 @@ def give_up(memory_bytes: int, output_bytes: int, seconds: int) -> None:
     """Take on the kernel's limits, for good."""
     import resource  # of POSIX systems only, and this module must be importable everywhere
 
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_NOFILE, 3),  # 0, 1 and 2 are taken: no descriptor is left for a file or a socket
-        (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_FSIZE, output_bytes),
-        (resource.RLIMIT_CORE, 0),
+    for limit, value, last in (
+        (resource.RLIMIT_AS, memory_bytes, memory_bytes),
+        (resource.RLIMIT_CPU, seconds, seconds + 1),  # at the first the signal tells why, the second can't be outlived
+        (resource.RLIMIT_NOFILE, 3, 3),  # 0, 1 and 2 are taken: no descriptor is left for a file or a socket
+        (resource.RLIMIT_NPROC, 0, 0),
+        (resource.RLIMIT_FSIZE, output_bytes, output_bytes),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
         try:
-            resource.setrlimit(limit, (value, value))
+            resource.setrlimit(limit, (value, last))
         except (ValueError, OSError):
             if limit != resource.RLIMIT_AS:  # macOS knows no limit on addresses
                 raise
