@@ -52,6 +52,10 @@ class Pieces:
         }
         """Shapes of the whole tensors, by name."""
 
+    def under(self, prefix: str) -> "Pieces":
+        """Return those whose names begin with a prefix, without it."""
+        return Pieces(self._directory, self._prefix + prefix)
+
     def read_into(self, tensors: Mapping[str, Tensor]) -> None:
         """Fill tensors in place: whole ones, or this rank's pieces of them. All ranks must ask for the same names.
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainers.assign import Credited, Shaper, assign_batch
-from trainers.checkpoint import PIECES, State, load_weights
+from trainers.checkpoint import State, load_weights
 from trainers.config import TrainConfig
 from trainers.credit import CreditEstimator, TokenCredit
 from trainers.critics.part import CriticPart
 from trainers.learner import Learner
 from trainers.parallel import Ranks
-from trainers.pieces import Pieces
 from trainers.policies.base import TrainablePolicy
 from trainers.samples import build_samples
 from trainers.types import Group
@@ -108,7 +107,8 @@ class Student:
         return State(tensors=tensors, values={"learner": learner.values, "critic": critic.values})
 
     def load(self, directory: Path, state: State) -> None:
-        """Go on from a checkpoint: its directory, and all of its tensors with the values of `state`. On all ranks.
+        """Go on from a checkpoint: its directory, and all of its tensors and pieces with the values of `state`. On all
+        ranks.
 
         Raises:
             ValueError: If it is the state of another model or critic.
@@ -119,6 +119,6 @@ class Student:
             for name, tensor in state.tensors.items()
             if name.startswith(self._prefix)
         }
-        pieces = Pieces(directory / PIECES, self._prefix)
+        pieces = state.pieces and state.pieces.under(self._prefix)
         self.learner.load_state(State(tensors=tensors, values=state.values["learner"], pieces=pieces))
         self.critic.load_state(State(tensors=tensors, values=state.values.get("critic", {})))

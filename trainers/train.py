@@ -18,7 +18,7 @@ and learns from its share of the samples.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -334,7 +334,7 @@ class Trainer:
         values, tensors = checkpoint.state.values, checkpoint.state.tensors
         for student in self.students:
             own = values["students"][student.name] if student.name else values
-            student.load(checkpoint.path, State(tensors=tensors, values=own))
+            student.load(checkpoint.path, replace(checkpoint.state, values=own))
         self.extras.load_state(State(tensors=tensors, values=values.get("extras", {})))
         if self.cast.earlier is not None:
             self.cast.earlier.load_state(checkpoint.state)

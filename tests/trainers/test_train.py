@@ -110,19 +110,45 @@ def test_a_run_that_was_killed_goes_on_exactly(whole_run, model, root, tmp_path)
     assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
 
 
-def test_two_ranks_under_torchrun_play_and_learn_what_one_does(whole_run, model, root, tmp_path):
-    directory = tmp_path / "two"
-    words = ["train", str(whole_run / "config.toml"), "--model", str(model), "--output-dir", str(directory)]
+def train_on_two_ranks(whole_run, model, directory, root, *settings):
+    words = ["train", str(whole_run / "config.toml"), "--model", str(model), "--output-dir", str(directory), *settings]
     program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))", *words]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     assert subprocess.run([*torchrun, *program], cwd=root, env=environment, check=False).returncode == 0
-    for mine, theirs in zip(lines_of(directory), lines_of(whole_run), strict=True):
-        # The sum of gradients is rounded in another order, and each rank fills its own micro-batches.
-        left_out = {"learner/micro_batches", "learner/padding"}
+
+
+def check_nearly_same(run, other):
+    """The sum of gradients is rounded in another order, and each rank fills its own micro-batches."""
+    left_out = {"learner/micro_batches", "learner/padding"}
+    for mine, theirs in zip(lines_of(run), lines_of(other), strict=True):
         assert {name: value for name, value in mine.items() if name not in left_out} == pytest.approx(
             {name: value for name, value in theirs.items() if name not in left_out}, rel=1e-3, abs=1e-4
         )
+
+
+def test_a_run_in_pieces_goes_on_in_one_process(whole_run, model, root, tmp_path):
+    """Two ranks train and keep what they had after each iteration; one process goes on from the second."""
+    directory = tmp_path / "pieces"
+    settings = ["--learner.sharding", "fsdp2", "--output.keep", "4"]
+    train_on_two_ranks(whole_run, model, directory, root, *settings)
+    check_nearly_same(directory, whole_run)
+    place = directory / "checkpoints"
+    assert len(list((place / "step_00000002" / "pieces").glob("*.safetensors"))) == 2
+    (place / "best").unlink()
+    for later in ("step_00000003", "step_00000004"):
+        shutil.rmtree(place / later)
+    trainer = make_trainer(load_config(directory / "config.toml"), model, resume=True)
+    assert trainer.state.iteration == 2
+    trainer.train()
+    check_nearly_same(directory, whole_run)
+    assert not (place / "step_00000004" / "pieces").exists(), "one process has all in one piece"
+
+
+def test_two_ranks_under_torchrun_play_and_learn_what_one_does(whole_run, model, root, tmp_path):
+    directory = tmp_path / "two"
+    train_on_two_ranks(whole_run, model, directory, root)
+    check_nearly_same(directory, whole_run)
     answers = [
         [[turn["answer"] for turn in episode["turns"]] for episode in lines_of(run, "episodes.jsonl")]
         for run in (directory, whole_run)
