@@ -91,7 +91,8 @@ def is_gone(seconds: float = 2.0) -> bool:
 
     After a crash the note stays, and Ray tries its address for minutes.
     """
-    note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    note = Path(temporary, "ray", "ray_current_cluster")
     if "RAY_ADDRESS" in os.environ or not note.is_file():
         return False
     host, _, port = note.read_text("utf-8").strip().rpartition(":")
