@@ -1,5 +1,6 @@
 """A model of two layers, and groups of random episodes that look as if it had played them."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -55,3 +56,20 @@ def random_samples(context: Context = "step", *, groups: int = 3, seed: int = 0)
     played = [random_group(f"task {number}", rng) for number in range(groups)]
     advantages = [[rng.normal(size=len(episode.turns)) for episode in group.episodes] for group in played]
     return build_samples(played, advantages, context)
+
+
+def plain_logprobs(model, sample, temperature=1.0):
+    """Log-probabilities of the action tokens, from all logits of a row on its own."""
+    logits = model(torch.from_numpy(sample.ids)[None]).logits[0] / temperature
+    logprobs = logits.log_softmax(-1)[:-1].gather(1, torch.from_numpy(sample.ids)[1:, None])[:, 0]
+    return logprobs[torch.from_numpy(sample.action_mask)[1:]]
+
+
+def with_sampler_logprobs(model, samples: list[Sample]) -> list[Sample]:
+    """The samples as if this model had sampled them."""
+    result = []
+    for sample in samples:
+        logprobs = sample.old_logprobs.copy()
+        logprobs[sample.action_mask] = plain_logprobs(model, sample).detach().numpy()
+        result.append(dataclasses.replace(sample, old_logprobs=logprobs))
+    return result

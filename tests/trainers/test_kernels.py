@@ -20,7 +20,7 @@ def test_a_cpu_is_refused():
     with pytest.raises(BadOptionError, match=r'learner.kernels = "liger" needs a GPU, .* the model is on cpu'):
         Learner(small_model(), LearnerSettings(kernels="liger"))
     with pytest.raises(ValueError, match="expected kernels to be one of"):
-        LearnerSettings(kernels="cutlass")  # type: ignore[arg-type]
+        LearnerSettings(kernels="cutlass")  # type: ignore[arg-type]  # the point
 
 
 @pytest.mark.skipif(INSTALLED, reason="Liger is installed")
