@@ -107,8 +107,7 @@ class Student:
         return State(tensors=tensors, values={"learner": learner.values, "critic": critic.values})
 
     def load(self, directory: Path, state: State) -> None:
-        """Go on from a checkpoint: its directory, and all of its tensors and pieces with the values of `state`. On all
-        ranks.
+        """Go on from a checkpoint, on all ranks: its directory, and its whole state with this student's values.
 
         Raises:
             ValueError: If it is the state of another model or critic.

@@ -109,9 +109,9 @@ class WebshopEnv(TextEnv):
             search_anywhere: Whether `search[…]` works on pages without a search bar too, as in the benchmark.
             product_names: What a product is called among results: `"code"` as in the benchmark, or `"place"`: "Item 3"
                 is the third that the search has found, in words that a small model can read and say.
-            expert_steps: In which the expert means to have bought: with 5 it searches for the instruction as it
-                stands, opens, chooses and buys, and reads a page only where nothing is to be chosen. For demonstrations
-                that are short and easy to imitate.
+            expert_steps: In which the expert means to have bought: with 5 it searches for the instruction in its
+                own words, opens, chooses and buys, and reads a page only where nothing is to be chosen. For
+                demonstrations that are short and easy to imitate.
             render_mode: `"ansi"`, `"html"` (the page as a browser shows it) or `None`.
 
         Raises:

@@ -139,7 +139,8 @@ class WebshopExpert:
         The last words of the product's name are said twice, so that its kind counts for more than what else is asked
         for. Where options are asked for by name, their values are the rarer words, and nothing is said twice.
 
-        In a hurry it says the instruction as it stands: whoever imitates it has only to copy.
+        In a hurry it says the instruction in its own words, without price and named options: whoever imitates it has
+        only to copy.
         """
         wish = self._wish
         if self._most < _EXPLORE and self._searches == 0:
