@@ -32,11 +32,19 @@ def published_questions() -> Path | None:
     return path if path.is_file() else None
 
 
+def published_levels() -> Path | None:
+    """Where Boxoban's levels lie: BOXOBAN_DATA, else shared/data/boxoban beside the checkout, else None."""
+    named = os.environ.get("BOXOBAN_DATA")
+    directory = Path(named) if named else ROOT.parent / "shared" / "data" / "boxoban"
+    return directory if (directory / "unfiltered").is_dir() else None
+
+
 # A busy machine is slow now and then; how long an example takes is no property of the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 PUBLISHED_GAMES, PUBLISHED_SHOP, PUBLISHED_QUESTIONS = published_games(), published_shop(), published_questions()
+PUBLISHED_LEVELS = published_levels()
 """Looked up before any test runs, since none of them sees the variables."""
 
 
@@ -93,3 +101,11 @@ def hotpotqa_data() -> Path:
     if PUBLISHED_QUESTIONS is None:
         pytest.skip("needs HotpotQA's questions: set SEARCH_QA_DATA to hotpot_dev_distractor_v1.json or a part of it")
     return PUBLISHED_QUESTIONS
+
+
+@pytest.fixture(scope="session")
+def boxoban_data() -> Path:
+    """The directory of Boxoban's levels, as its repository has them; without it the test is skipped."""
+    if PUBLISHED_LEVELS is None:
+        pytest.skip("needs Boxoban's levels: set BOXOBAN_DATA to the directory that holds unfiltered")
+    return PUBLISHED_LEVELS

@@ -287,6 +287,45 @@ def test_folders_make_the_splits_of_files(tmp_path):
     check_text_env(ID, levels=str(tmp_path))
 
 
+def test_tasks_of_files_are_sorted_whatever_the_files_are_called(tmp_path):
+    for name in ("a", "a-b", "a b", "a.b", "b/a", "b-a/a"):
+        (tmp_path / f"{name}.txt").parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.txt").write_text(CORNER, encoding="utf-8")
+    tasks = list(make(levels=tmp_path).unwrapped.tasks("all"))
+    assert tasks == sorted(tasks)
+    assert len(tasks) == 6
+
+
+def test_a_file_has_no_more_levels_than_its_numbers_can_name(tmp_path):
+    (tmp_path / "many.txt").write_text(f"; 0\n{CORNER}\n\n" * 10_001, encoding="utf-8")
+    with pytest.raises(GameFileError, match=r"many\.txt: expected 10000 levels or fewer in a file, got 10001"):
+        make(levels=tmp_path).unwrapped.tasks("all")
+
+
+def test_boxobans_own_files(boxoban_data):
+    read = 0
+    for folder in sorted(path for path in boxoban_data.iterdir() if path.is_dir()):
+        base = make(levels=folder, steps=1000).unwrapped
+        for split in base.splits:
+            files = [file for file in folder.rglob("*.txt") if split in ("all", file.parent.name)]
+            tasks = base.tasks(split)
+            assert len(tasks) == sum(file.read_text(encoding="utf-8").count(";") for file in files)
+            for task in tasks[:1000]:
+                level = base.level(task)
+                assert (level.rows, level.columns, level.boxes.bit_count()) == (10, 10, 4)
+                assert not deadlocked(level, level.boxes)
+                read += 1
+    assert read >= 1000
+    env = make(levels=boxoban_data / "unfiltered", steps=1000)
+    for task in env.unwrapped.tasks("test")[:3]:
+        env.reset(options={"task": task})
+        over = False
+        while not over:
+            _, reward, over, truncated, info = env.step(env.unwrapped.expert_action())
+            assert not truncated
+        assert (reward, info[keys.SUCCESS]) == (1.0, True)
+
+
 @pytest.mark.parametrize(
     ("level", "line", "said"),
     [
@@ -306,6 +345,12 @@ def test_a_bad_level_is_told_with_file_and_line(tmp_path, level, line, said):
     with pytest.raises(GameFileError, match=said) as error:
         env.reset(seed=0)
     assert str(error.value).startswith(f"{file}, line {line}: ")
+
+
+def test_the_users_own_directory_can_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "one.txt").write_text(CORNER, encoding="utf-8")
+    assert list(make(levels="~/one.txt").unwrapped.tasks("all")) == ["all/one/0000"]
 
 
 def test_files_that_are_no_level_files_are_refused(tmp_path):
@@ -341,6 +386,7 @@ def test_an_unknown_level_of_a_file_is_told_from_a_known_one(tmp_path, task):
         ({"board": "txt"}, r"Did you mean 'text'\?"),
         ({"steps": 0}, "steps must be"),
         ({"level": "x"}, r"Did you mean 'levels'\?"),
+        ({"levels": 3}, "levels must be the path of a file or directory, got 3"),
         ({"size": 3, "boxes": 1, "pushes": 9}, "got none in 300 rooms of size 3 with 1 boxes and 9 pushes"),
     ],
 )

@@ -22,6 +22,8 @@ from agent_gym.errors import DataNotFoundError, GameFileError, UnknownTaskError
 
 _File = tuple[Path, int]
 """A file and the time of its last change, so that nothing old is remembered of it."""
+_MOST = 10_000
+"""Levels of a file whose places have four digits."""
 ALL = "all"
 """The one split of files that are not sorted into folders by split."""
 
@@ -69,7 +71,9 @@ class LevelFiles:
         Raises:
             GameFileError: If a file has no level in it.
         """
-        return _Tasks(split, [(name, len(_starts(file))) for name, file in sorted(self._files[split].items())])
+        # In the order of the ids, in which a slash follows the name: "a-b" comes before "a".
+        files = sorted(self._files[split].items(), key=lambda named: f"{named[0]}/")
+        return _Tasks(split, [(name, len(_starts(file))) for name, file in files])
 
     def split_of(self, task: str) -> str:
         """Return the split of a task; nothing is read."""
@@ -137,6 +141,8 @@ def _starts(stamped: _File) -> tuple[int, ...]:
     starts = tuple(place for place, row in enumerate(is_row) if row and not (place and is_row[place - 1]))
     if not starts:
         raise GameFileError(f"{stamped[0]}: expected at least one level, got a file without rows of signs.")
+    if len(starts) > _MOST:
+        raise GameFileError(f"{stamped[0]}: expected {_MOST} levels or fewer in a file, got {len(starts)}: divide it.")
     return starts
 
 
