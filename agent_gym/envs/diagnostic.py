@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -176,6 +177,18 @@ def check_count(name: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise BadOptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
     return value
+
+
+def check_path(name: str, value: object) -> str:
+    """Return the path of a file or directory, with `~` for the user's own, which no shell puts in after `name=`.
+
+    Raises:
+        BadOptionError: If it is no path.
+    """
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path:
+        raise BadOptionError(f"{name} must be the path of a file or directory, got {value!r}.")
+    return os.path.expanduser(path)
 
 
 def check_name(name: str, value: object, choices: Sequence[str]) -> str:

@@ -207,6 +207,7 @@ def test_tasks_are_named_lazily_and_share_no_seed():
         ({"challenge": "cooking", "rooms": 7}, r"rooms must be one of \[1, 6, 9, 12\]"),
         ({"challenge": "cooking", "skills": "cook+cutt"}, "Did you mean 'cut'"),
         ({"layouts": 0}, "layouts must be"),
+        ({"games": 3}, "games must be the path of a file or directory, got 3"),
         ({"steps": 0}, "steps must be"),
     ],
 )

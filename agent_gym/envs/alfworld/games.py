@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from agent_gym.envs.alfworld.generator import GENERATED_SPLITS, Difficulty, as_difficulty, generate_game
 from agent_gym.envs.alfworld.generator_facts import TASK_TYPES, WORDINGS
 from agent_gym.envs.alfworld.problem import Game, load_game, parse_game
+from agent_gym.envs.diagnostic import check_path
 from agent_gym.errors import (
     BadOptionError,
     DataNotFoundError,
@@ -102,7 +103,7 @@ class GameLibrary:
             )
         self.wording = wording
         self.difficulty = as_difficulty(difficulty)
-        self._data = Path(data) if data is not None else None
+        self._data = Path(check_path("data", data)) if data is not None else None
         if self._data is not None and not self._data.is_dir():
             raise DataNotFoundError(
                 f"data must be a directory with the published games, got {str(self._data)!r}, which does not exist."

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent_gym import keys
 from agent_gym.core import TextEnv
-from agent_gym.envs.diagnostic import check_count, check_name
+from agent_gym.envs.diagnostic import check_count, check_name, check_path
 from agent_gym.envs.search_qa.commands import FORMS, parse, suggested
 from agent_gym.envs.search_qa.corpus import Question
 from agent_gym.envs.search_qa.expert import LEAST_SHOWN, Librarian
@@ -83,7 +83,7 @@ class SearchEnv(TextEnv):
     ) -> None:
         """Check the settings (see `make_search_qa`); nothing is read or made before it is needed."""
         super().__init__(split=split, render_mode=render_mode)
-        self._data = data
+        self._data = None if data is None else check_path("data", data)
         self._documents = check_count("documents", documents, LEAST, MOST)
         self._corpus_seed = check_count("corpus_seed", corpus_seed, 0, 2**31)
         self._hops = check_count("hops", hops, 1, MOST_HOPS)

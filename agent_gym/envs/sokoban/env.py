@@ -14,7 +14,7 @@ import gymnasium as gym
 
 from agent_gym import keys
 from agent_gym.core import TextEnv, with_known_settings
-from agent_gym.envs.diagnostic import SPLITS, check_count, check_name, limited
+from agent_gym.envs.diagnostic import SPLITS, check_count, check_name, check_path, limited
 from agent_gym.envs.sokoban.deadlocks import deadlocked
 from agent_gym.envs.sokoban.expert import Mover
 from agent_gym.envs.sokoban.files import LevelFiles
@@ -80,7 +80,7 @@ class SokobanEnv(TextEnv):
     ) -> None:
         """Set up the tasks; see `make_sokoban` for the settings."""
         self._board = check_name("board", board, BOARDS)
-        self._files = None if levels is None else LevelFiles(os.fspath(levels))
+        self._files = None if levels is None else LevelFiles(check_path("levels", levels))
         if self._files is not None:
             self.splits = self._files.splits
         else:

@@ -11,7 +11,7 @@ import gymnasium as gym
 
 from agent_gym import keys
 from agent_gym.core import Expert, TextEnv, with_known_settings
-from agent_gym.envs.diagnostic import check_count, limited
+from agent_gym.envs.diagnostic import check_count, check_path, limited
 from agent_gym.envs.textworld.engine import Player, load_game
 from agent_gym.envs.textworld.expert import WalkthroughExpert
 from agent_gym.envs.textworld.library import GameFiles, GeneratedGames, Library
@@ -86,7 +86,7 @@ class TextworldEnv(TextEnv):
             )
             self._library = GeneratedGames(kind, check_count("layouts", layouts, 1, MOST_LAYOUTS))
         else:
-            self._library = GameFiles(Path(games).expanduser())
+            self._library = GameFiles(Path(check_path("games", games)))
         self.splits = self._library.splits
         first = "train" if "train" in self.splits else self.splits[0]
         super().__init__(split=first if split is None else split, render_mode=render_mode)

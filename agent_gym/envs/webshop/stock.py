@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from agent_gym.envs.diagnostic import check_path
 from agent_gym.envs.webshop.building import shown_building
 from agent_gym.envs.webshop.pages import Pages
 from agent_gym.envs.webshop.product import Catalogue, Goal
@@ -69,7 +70,7 @@ def data_directory(data: str | os.PathLike[str] | None) -> str:
     Raises:
         DataNotFoundError: If neither is there.
     """
-    named = os.environ.get(DATA_VARIABLE, "") if data is None else os.fspath(data)
+    named = os.environ.get(DATA_VARIABLE, "") if data is None else check_path("data", data)
     if not named:
         raise DataNotFoundError(
             f"The splits {list(PUBLISHED_SPLITS)} need the benchmark's files: name their directory with data=… or the "

@@ -97,6 +97,7 @@ def test_the_default_split_is_the_same_with_and_without_data(data, monkeypatch):
     ("settings", "error", "message"),
     [
         ({"split": "valid_sen"}, UnknownSplitError, "Did you mean 'valid_seen'"),
+        ({"data": 3}, BadOptionError, "data must be the path of a file or directory, got 3"),
         ({"engine": "textword"}, BadOptionError, "Did you mean 'textworld'"),
         ({"wording": "puts"}, BadOptionError, "Did you mean 'put'"),
         ({"difficulty": "standart"}, BadOptionError, "Did you mean 'standard'"),

@@ -95,6 +95,7 @@ def test_settings():
         {"reward": "f1"},
         {"turns": 0},
         {"questions": True},
+        {"data": 3},
     ):
         with pytest.raises(BadOptionError, match=next(iter(settings))):
             make(**settings)

@@ -227,6 +227,7 @@ def test_render():
     ("settings", "error", "message"),
     [
         ({"split": "valid_seen"}, UnknownSplitError, "'valid'"),
+        ({"data": 3}, BadOptionError, "data must be the path of a file or directory, got 3"),
         ({"observation": "txt"}, BadOptionError, "observation must be one of .* Did you mean 'text'"),
         ({"reward": "sucess"}, BadOptionError, "Did you mean 'success'"),
         ({"goals": "humans"}, BadOptionError, "Did you mean 'human'"),
