@@ -8,7 +8,7 @@ A test runs the same functions and compares, so neither page can fall behind. No
 import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import docstring_parser
 
@@ -113,7 +113,7 @@ def _counts(splits: Iterable[str], figures: Figures | None) -> str:
 def _settings(name: str) -> str:
     """Return a table of settings: defaults from the signature, words from its docstring or that of what it makes."""
     creator = creator_of(name)
-    made = creator if isinstance(creator, type) else get_type_hints(creator)["return"]
+    made: Any = creator if isinstance(creator, type) else get_type_hints(creator)["return"]
     words: dict[str, str] = {}
     for documented in (made.__init__, creator):
         parsed = docstring_parser.parse(inspect.getdoc(documented) or "", docstring_parser.DocstringStyle.GOOGLE)
