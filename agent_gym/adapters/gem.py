@@ -6,8 +6,10 @@ docs/adapters.md.
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import gymnasium as gym
@@ -29,12 +31,24 @@ from agent_gym.adapters.foreign import (
 from agent_gym.adapters.numbers import Bisection
 from agent_gym.core import Expert, with_known_settings
 from agent_gym.envs.diagnostic import SPLITS
-from agent_gym.errors import BadOptionError, UnsupportedGameError
+from agent_gym.errors import BadOptionError, UnsupportedGameError, did_you_mean
 from agent_gym.registration import GEM
 from agent_gym.vector import TextVectorEnv
 
 _SUGGESTIONS: Final = 8
 _PACKAGE: Final = "gem-llm, which can be installed up to Python 3.12.0 only"
+_CANDIDATES: Final[dict[str, Callable[[Any], Iterable[list[str]]]]] = {
+    "FifteenPuzzleEnv": lambda game: [["down", "left", "right", "up"]],
+    "SudokuEnv": lambda game: [
+        [f"{row} {column} {digit}" for digit in range(1, game.scale + 1)]
+        for row, line in enumerate(game.board, start=1)
+        for column, filled in enumerate(line, start=1)
+        if not filled
+    ],
+    "TowerofHanoiEnv": lambda game: [[f"{a} {b}" for a in "ABC" for b in "ABC" if a != b]],
+}
+"""For games from which GEM samples nothing that they take: moves in groups. Of the first group in which some change the
+board those are listed: all moves there are, in Sudoku the digits that may stand in one cell."""
 _SINGLE: Final = "Answer the question. Put your final answer within \\boxed{}."
 
 
@@ -137,12 +151,25 @@ class GemEnv(RuledEnv):
         return [vars(self._env), f"{self._total:.9f}"], self._leave_out
 
     def _suggest(self) -> tuple[str, ...]:
+        candidates = _CANDIDATES.get(type(self._env).__name__)
+        if candidates is not None:
+            copied = pickle.dumps(self._env)
+            groups = [[f"\\boxed{{{move}}}" for move in group] for group in candidates(self._env)]
+            found = (tuple(move for move in group if self._changes_board(copied, move)) for group in groups)
+            return next(filter(None, found), tuple(groups[0]))
         self._trial.seed(int(self._digest[:8], 16))
         with self._trial:
             try:
                 return tuple(str(self._env.sample_random_action()) for _ in range(_SUGGESTIONS))
             except NotImplementedError:
                 return tuple(re.findall(r"\\boxed\{[^{}\n]+\}", self._rules)) or ("\\boxed{I don't know}",)
+
+    def _changes_board(self, copied: bytes, command: str) -> bool:
+        """Try a command on a copy of the game."""
+        game = pickle.loads(copied)
+        with self._trial:
+            game.step(command)
+        return bool(game.board != self._env.board)
 
     def _forms(self) -> tuple[str, ...]:
         return ("\\boxed{<your answer>}",)
@@ -153,9 +180,14 @@ def _make(game: str, options: Mapping[str, Any]) -> Any:
     library("gem.envs", _PACKAGE, "gem")
     known_name("GEM environment", game, sorted(library("gem.envs.registration", _PACKAGE, "gem").ENV_REGISTRY))
     try:
-        return gem.make(game, **options)
+        env = gem.make(game, **options)
     except MISTAKES as error:
         raise UnsupportedGameError(f"GEM can't make {game!r} here: {reason_of(error)}") from error
+    takes = inspect.signature(type(env)).parameters
+    for name in options.keys() - takes.keys() if "_" in takes else ():  # there GEM drops what it does not know
+        known = [one for one in takes if one != "_"]
+        raise BadOptionError(f"{game!r} has no option {name!r}: expected some of {known}.{did_you_mean(name, known)}")
+    return env
 
 
 @with_known_settings

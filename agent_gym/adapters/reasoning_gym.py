@@ -24,6 +24,7 @@ from agent_gym.adapters.foreign import (
     known_name,
     library,
 )
+from agent_gym.adapters.local_random import LocalRandom
 from agent_gym.core import Expert, with_known_settings
 from agent_gym.errors import BadOptionError, UnsupportedGameError
 from agent_gym.registration import REASONING_GYM
@@ -59,6 +60,7 @@ class ReasoningGymEnv(ForeignEnv):
         self._data: Any = None
         self._entry: dict[str, Any] = {}
         self._answered = False
+        self._trial = LocalRandom(0)
 
     @property
     def instructions(self) -> str:
@@ -101,7 +103,16 @@ class ReasoningGymEnv(ForeignEnv):
         return self._answered, frozenset()
 
     def _suggest(self) -> tuple[str, ...]:
-        return (_NO_ANSWER,)
+        return (next((answer for answer in (_NO_ANSWER, "0") if self._scores(answer)), _NO_ANSWER),)
+
+    def _scores(self, answer: str) -> bool:
+        """Whether the dataset gives an answer a score; some raise an error for what is no number."""
+        try:
+            with self._trial:
+                self._data.score_answer(answer, self._entry)
+        except MISTAKES:
+            return False
+        return True
 
     def _forms(self) -> tuple[str, ...]:
         return ("<your answer>",)

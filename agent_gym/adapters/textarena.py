@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final
 
 import gymnasium as gym
@@ -25,28 +25,13 @@ from agent_gym.adapters.foreign import (
     reason_of,
 )
 from agent_gym.adapters.numbers import Bisection
+from agent_gym.adapters.textarena_moves import GUESSED, TRIED
 from agent_gym.core import Expert, with_known_settings
 from agent_gym.errors import UnsupportedGameError
 from agent_gym.registration import TEXT_ARENA
 from agent_gym.vector import TextVectorEnv
 
 _NEVER: Final = 10**9
-_FOUR: Final = ("[down]", "[left]", "[right]", "[up]")
-
-_CANDIDATES: Final[dict[str, Callable[[Any], list[str]]]] = {
-    "BanditEnv": lambda game: [f"[{name}]" for name in game.buttons],
-    "BlackjackEnv": lambda game: ["[Hit]", "[Stand]"],
-    "FifteenPuzzleEnv": lambda game: list(_FOUR),
-    "FrozenLakeEnv": lambda game: list(_FOUR),
-    "Game2048Env": lambda game: list(_FOUR),
-    "GuessTheNumberEnv": lambda game: [f"[{n}]" for n in range(game.min_number, game.max_number + 1)],
-    "LightsOutEnv": lambda game: [f"[{row} {column}]" for row in range(game.size) for column in range(game.size)],
-    "SecretaryEnv": lambda game: ["[accept]", "[continue]"],
-    "SokobanEnv": lambda game: list(_FOUR),
-    "ThreeCardMonteEnv": lambda game: [f"[{cup}]" for cup in range(game.num_cups)],
-    "TowerOfHanoiEnv": lambda game: [f"[{a} {b}]" for a in "ABC" for b in "ABC" if a != b],
-}
-"""For games with few commands: all there are. Which of them are possible is found by trying each on a copy."""
 
 
 class TextArenaEnv(RuledEnv):
@@ -99,15 +84,17 @@ class TextArenaEnv(RuledEnv):
 
     def _suggest(self) -> tuple[str, ...]:
         game = self._base()
-        candidates = _CANDIDATES.get(type(game).__name__)
-        if candidates is None:
+        kind = type(game).__name__
+        if kind in GUESSED:
+            return tuple(GUESSED[kind](game)) or ("[…]",)
+        if kind not in TRIED:
             return tuple(re.findall(r"\[[^][\n]+\]", self._rules)[:8]) or ("[…]",)
         copied = pickle.dumps(game)
         with self._trial:
-            return tuple(command for command in candidates(game) if _possible(copied, command)) or ("[…]",)
+            return tuple(command for command in TRIED[kind](game) if _possible(copied, command)) or ("[…]",)
 
     def _forms(self) -> tuple[str, ...]:
-        return () if type(self._base()).__name__ in _CANDIDATES else ("[<your move>]",)
+        return () if type(self._base()).__name__ in TRIED else ("[<your move>]",)
 
 
 def _possible(copied: bytes, command: str) -> bool:
@@ -136,9 +123,10 @@ def _step(env: Any, command: str, *, refuse: bool) -> Move:
 
 def _messages(game: Any) -> list[tuple[str, str]]:
     """Take what the game has said since the last call: (text, kind), without what the player said."""
-    _, observation = game.get_observation()
-    kinds = [(str(text).strip(), kind.name) for _, text, kind in observation]
-    return [(text, kind) for text, kind in kinds if kind != "PLAYER_ACTION" and text]
+    said, (_, observation) = "PLAYER_ACTION", game.get_observation()
+    # Three games (Countdown, Cryptarithm, Slitherlink) put what the player said in the place of the kind.
+    kinds = [(str(text).strip(), kind.name if isinstance(kind, Enum) else said) for _, text, kind in observation]
+    return [(text, kind) for text, kind in kinds if kind != said and text]
 
 
 def _unwrapped(env: Any) -> Any:

@@ -76,6 +76,42 @@ def test_a_game_with_chance_keeps_the_contract():
     testing.check_odd_commands(env, "train/00000")
 
 
+@pytest.mark.parametrize(
+    ("game", "listed"),
+    [
+        ("game:FifteenPuzzle-v0-easy", 2),  # from a corner of 2 × 2
+        ("game:Sudoku-v0-easy", None),
+        ("game:TowerofHanoi-v0-easy", 2),  # the smallest disk, to two places
+        ("game:Sokoban-v0-easy", None),
+        ("game:Mastermind-v0-easy", None),
+    ],
+)
+def test_what_is_listed_is_taken(game, listed):
+    env, rng = make(game), np.random.default_rng(1)
+    for task in ("train/00000", "test/00001"):
+        _, info = env.reset(options={"task": task})
+        assert listed in (None, len(info[keys.ADMISSIBLE_ACTIONS]))
+        commands = testing.check_episode(env, task, 12, rng)
+        testing.check_repeatable(lambda: make(game), task, commands)
+
+
+def test_a_sudoku_can_be_solved_by_what_is_listed():
+    env, info = make("game:Sudoku-v0-easy"), {}
+    for task in ("train/00000", "train/00001", "train/00002"):
+        _, info = env.reset(options={"task": task})
+        while not info[keys.SUCCESS] and info[keys.ADMISSIBLE_ACTIONS]:
+            right = env.unwrapped._env.full_grid  # the digits are GEM's own solution
+            fitting = [
+                command
+                for command in info[keys.ADMISSIBLE_ACTIONS]
+                for row, column, digit in [map(int, command[7:-1].split())]
+                if right[row - 1][column - 1] == digit
+            ]
+            assert len(fitting) == 1
+            *_, info = env.step(fitting[0])
+        assert info[keys.SUCCESS]
+
+
 def test_a_wrong_form_is_refused_and_by_gems_own_rule_ends_the_game():
     env = make("game:Mastermind-v0-easy")
     _, first = env.reset(options={"task": "train/00000"})
@@ -132,6 +168,8 @@ def test_what_cant_be_played_is_refused():
         make("game:FifteenPuzzle-v0-random").reset()
     with pytest.raises(UnsupportedGameError, match="can't make"):
         make("game:Sokoban-v0-easy", options={"dim_room": "wide"}).reset()
+    with pytest.raises(BadOptionError, match=r"has no option 'max_turn': expected some of .* Did you mean 'max_turns'"):
+        make("game:Sokoban-v0-easy", options={"max_turn": 3}).reset()
     with pytest.raises(BadOptionError, match="options must be a mapping"):
         make("game:Sokoban-v0-easy", options=7)
     env = make("game:Sokoban-v0-easy")

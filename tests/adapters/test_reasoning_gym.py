@@ -52,7 +52,8 @@ def test_a_dataset_that_draws_from_the_global_generator_repeats():
 def test_a_mistake_of_the_librarys_scorer_costs_a_step():
     """prime_factorization turns every answer into numbers."""
     env = make("prime_factorization")
-    env.reset(options={"task": "train/00000"})
+    _, info = env.reset(options={"task": "train/00000"})
+    assert info[keys.ADMISSIBLE_ACTIONS] == ("0",)  # elsewhere "I don't know.", which is no number
     text, reward, ended, _, info = env.step("two times three")
     assert "The game can't take this command: ValueError" in text
     assert (reward, ended, info[keys.ACTION_VALID]) == (0.0, False, False)

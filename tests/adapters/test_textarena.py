@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import agent_gym  # noqa: F401  registers the ids
-from agent_gym import keys, restore_state, save_state
+from agent_gym import keys, restore_state, save_state, testing
 from agent_gym.errors import BadOptionError, NoExpertError, StateError, UnsupportedGameError
-from agent_gym.testing import check_text_env
 
 ta = pytest.importorskip("textarena", reason="needs the extra textarena")
 
@@ -102,7 +101,7 @@ def check_text_env_but_the_expert(game):
 
 
 def test_the_hard_variant_has_an_expert_too():
-    check_text_env("AgentGym/TextArena-v0", game="GuessTheNumber-v0-hardcore", episodes=1, steps=4)
+    testing.check_text_env("AgentGym/TextArena-v0", game="GuessTheNumber-v0-hardcore", episodes=1, steps=4)
 
 
 def test_an_invalid_move_costs_a_step_and_changes_nothing():
@@ -141,12 +140,68 @@ def test_the_rules_are_the_instructions_and_the_board_is_the_observation():
     assert "[3, 2, 1]" in observation
 
 
-def test_where_commands_are_not_known_the_rules_examples_are_listed_with_a_form():
+@pytest.mark.parametrize(
+    ("game", "count"),
+    [
+        ("Countdown-v0", None),
+        ("Cryptarithm-v0", None),
+        ("LogicPuzzle-v0", None),
+        ("Mastermind-v0", 6 * 5 * 4 * 3),  # four of six numbers, each once
+        ("PegJump-v0", 2),
+        ("RushHour-v0", None),
+        ("Slitherlink-v0", 2 * 4 * 5),  # edges of 4 × 4 cells, lying and standing
+    ],
+)
+def test_what_is_listed_is_taken(game, count):
+    env, rng = make(game), np.random.default_rng(0)
+    _, info = env.reset(options={"task": "train/00000"})
+    assert count in (None, len(info[keys.ADMISSIBLE_ACTIONS]))
+    commands = testing.check_episode(env, "train/00000", 12, rng)
+    testing.check_repeatable(lambda: make(game), "train/00000", commands)
+    testing.check_saving(env, make(game), "train/00000", commands, rng)
+
+
+def test_a_listed_guess_may_be_wrong_and_is_not_listed_again():
     env = make("Mastermind-v0")
+    _, info = env.reset(options={"task": "train/00000"})
+    first = info[keys.ADMISSIBLE_ACTIONS][0]
+    *_, info = env.step(first)
+    assert info[keys.ACTION_VALID] is True
+    assert first not in info[keys.ADMISSIBLE_ACTIONS]
+
+
+@pytest.mark.parametrize(
+    ("game", "counts"),
+    # All cells of 8 × 8; the digits of one cell, of which one is right, and the letters.
+    [("Minesweeper-v0", {64}), ("Sudoku-v0", {9}), ("Crosswords-v0", {26})],
+)
+def test_what_is_listed_does_not_tell_what_is_right(game, counts):
+    env = make(game)
+    for task in ("train/00000", "train/00001", "test/00000"):
+        _, info = env.reset(options={"task": task})
+        assert {len(info[keys.ADMISSIBLE_ACTIONS])} == counts
+        valid = set()
+        for command in info[keys.ADMISSIBLE_ACTIONS][:26]:
+            env.reset(options={"task": task})
+            valid.add(env.step(command)[-1][keys.ACTION_VALID])
+        assert True in valid
+
+
+def test_where_commands_are_not_known_the_rules_examples_are_listed_with_a_form(monkeypatch):
+    monkeypatch.setattr("agent_gym.adapters.textarena.TRIED", {})
+    env = make("TowerOfHanoi-v0")
     _, info = env.reset(options={"task": "train/00000"})
     assert info[keys.COMMAND_FORMS] == ("[<your move>]",)
     assert len(info[keys.ADMISSIBLE_ACTIONS]) >= 1
     assert all(f"{command}" in env.unwrapped.instructions for command in info[keys.ADMISSIBLE_ACTIONS])
+
+
+def test_games_that_mix_up_kind_and_text_of_what_was_said_can_be_played():
+    env = make("Countdown-v0")
+    env.reset(options={"task": "train/00000"})
+    observation, _, _, _, info = env.step("[0 1 +]")
+    assert info[keys.ACTION_VALID] is True
+    assert "[0 1 +]" not in observation  # what the player said is not told to it
 
 
 def test_a_saved_episode_goes_on_elsewhere():
