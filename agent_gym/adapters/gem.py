@@ -37,6 +37,8 @@ from agent_gym.vector import TextVectorEnv
 
 _SUGGESTIONS: Final = 8
 _PACKAGE: Final = "gem-llm, which can be installed up to Python 3.12.0 only"
+_BRACKETED: Final = re.compile(r"\{\[(.*)\]\}")
+"""Of crosswords and word searches GEM samples actions in brackets, which it does not take itself."""
 _CANDIDATES: Final[dict[str, Callable[[Any], Iterable[list[str]]]]] = {
     "FifteenPuzzleEnv": lambda game: [["down", "left", "right", "up"]],
     "SudokuEnv": lambda game: [
@@ -160,9 +162,10 @@ class GemEnv(RuledEnv):
         self._trial.seed(int(self._digest[:8], 16))
         with self._trial:
             try:
-                return tuple(str(self._env.sample_random_action()) for _ in range(_SUGGESTIONS))
+                sampled = [str(self._env.sample_random_action()) for _ in range(_SUGGESTIONS)]
             except NotImplementedError:
                 return tuple(re.findall(r"\\boxed\{[^{}\n]+\}", self._rules)) or ("\\boxed{I don't know}",)
+        return tuple(_BRACKETED.sub(r"{\1}", sample) for sample in sampled)
 
     def _changes_board(self, copied: bytes, command: str) -> bool:
         """Try a command on a copy of the game."""

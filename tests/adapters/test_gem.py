@@ -84,6 +84,7 @@ def test_a_game_with_chance_keeps_the_contract():
         ("game:TowerofHanoi-v0-easy", 2),  # the smallest disk, to two places
         ("game:Sokoban-v0-easy", None),
         ("game:Mastermind-v0-easy", None),
+        ("game:Crosswords-v0-easy", None),
     ],
 )
 def test_what_is_listed_is_taken(game, listed):
