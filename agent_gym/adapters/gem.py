@@ -51,6 +51,7 @@ _CANDIDATES: Final[dict[str, Callable[[Any], Iterable[list[str]]]]] = {
 }
 """For games from which GEM samples nothing that they take: moves in groups. Of the first group in which some change the
 board those are listed: all moves there are, in Sudoku the digits that may stand in one cell."""
+_NO_ANSWER: Final = "\\boxed{I don't know}"
 _SINGLE: Final = "Answer the question. Put your final answer within \\boxed{}."
 
 
@@ -93,7 +94,7 @@ class GemEnv(RuledEnv):
         env = self._env
         if env is not None and hasattr(env, "game_number"):
             return Bisection(env.min_number, env.max_number, "\\boxed{{{}}}")
-        if env is not None and hasattr(env, "data"):
+        if env is not None and hasattr(env, "data") and env.data["answer"] is not None:
             return Answer(f"\\boxed{{{env.data['answer']}}}")
         if env is not None and isinstance(getattr(env, "answer", None), str):
             form = "\\boxed{{{}}}" if hasattr(env, "use_mp") or env.extractor.__name__.endswith("boxed_answer") else ""
@@ -164,8 +165,17 @@ class GemEnv(RuledEnv):
             try:
                 sampled = [str(self._env.sample_random_action()) for _ in range(_SUGGESTIONS)]
             except NotImplementedError:
-                return tuple(re.findall(r"\\boxed\{[^{}\n]+\}", self._rules)) or ("\\boxed{I don't know}",)
+                return tuple(re.findall(r"\\boxed\{[^{}\n]+\}", self._rules)) or (self._no_answer(),)
         return tuple(_BRACKETED.sub(r"{\1}", sample) for sample in sampled)
+
+    def _no_answer(self) -> str:
+        """Return what says nothing, or a number where a generated question takes nothing else; asking changes nothing."""
+        if self.game.startswith("rg:"):
+            try:
+                self._env.step(_NO_ANSWER)
+            except MISTAKES:
+                return "\\boxed{0}"
+        return _NO_ANSWER
 
     def _changes_board(self, copied: bytes, command: str) -> bool:
         """Try a command on a copy of the game."""

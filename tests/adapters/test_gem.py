@@ -134,6 +134,17 @@ def test_generated_questions_have_their_own_seeds_and_a_known_answer():
     assert (reward, ended, info[keys.SUCCESS]) == (1.0, True, True)
 
 
+def test_a_question_without_a_known_answer_has_no_expert_and_one_of_numbers_lists_a_number():
+    env = make("rg:graph_color")
+    env.reset(options={"task": "train/00000"})
+    with pytest.raises(NoExpertError):
+        env.unwrapped.expert_action()
+    env = make("rg:prime_factorization")
+    _, info = env.reset(options={"task": "train/00000"})
+    assert info[keys.ADMISSIBLE_ACTIONS] == ("\\boxed{0}",)
+    assert env.step("\\boxed{0}")[-1][keys.ACTION_VALID] is True
+
+
 def test_a_data_set_is_shared_out_between_the_splits():
     datasets = pytest.importorskip("datasets", reason="needs the extra bench")
     rows = [{"problem": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(9)]
