@@ -169,7 +169,7 @@ class GemEnv(RuledEnv):
         return tuple(_BRACKETED.sub(r"{\1}", sample) for sample in sampled)
 
     def _no_answer(self) -> str:
-        """Return what says nothing, or a number where a generated question takes nothing else; asking changes nothing."""
+        """Return what says nothing, or a number where a generated question takes nothing else; asking does no harm."""
         if self.game.startswith("rg:"):
             try:
                 self._env.step(_NO_ANSWER)
