@@ -41,7 +41,7 @@ from trainers.types import Completion
 MODEL_TYPE: Final = "agent_gym_tabular"
 FRESH: Final = "tabular"
 """Stands for an empty table where the directory of a model is expected; "tabular:task" for one with another key, and
-"tabular:state:400" for one with 400 commands."""
+"tabular:state:400" for one with 400 commands, "tabular:state:400:1000" for one with 1,000 states as well."""
 IMPOSSIBLE: Final = -1e9
 """Logit of a command that is not admissible: its probability is 0 in every precision, and its entropy term too."""
 
@@ -90,8 +90,8 @@ class _Names:
         row, columns = len(self.states), [self._column(command) for command in commands]
         if row == self.settings.states:
             raise BadOptionError(
-                f"expected at most {row} states, got one more ({key!r}): make the table larger (states=…), or play "
-                "fewer tasks."
+                f"expected at most {row} states, got one more ({key!r}): make the table larger "
+                "(tabular:KEY:COMMANDS:STATES), or play fewer tasks."
             )
         self.states[key] = row
         self.admissible.append(columns)
@@ -104,7 +104,7 @@ class _Names:
             del self.commands[command]
             raise BadOptionError(
                 f"expected at most {column} different commands, got one more ({command!r}): make the table wider "
-                "(commands=…)."
+                "(tabular:KEY:COMMANDS)."
             )
         return column
 
@@ -265,22 +265,28 @@ class TabularPolicy:
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> TabularPolicy:
-        """Read a saved table, or make a fresh one: "tabular", or "tabular:KEY:COMMANDS" for one of another kind.
+        """Read a saved table, or make a fresh one: "tabular", or "tabular:KEY:COMMANDS:STATES" for one of another kind.
 
-        KEY is what tells its states apart and COMMANDS how many it has room for; either may be left out.
+        KEY is what tells its states apart, COMMANDS and STATES how many it has room for; each may be left out.
 
         Raises:
-            ModelError: If there is no table, no such key, or no such number of commands.
+            ModelError: If there is no table, no such key, or no such size.
         """
         word, _, rest = str(path).partition(":")
         if word != FRESH:
             return cls(TabularModel.from_pretrained(path), **options)
         settings: TabularSettings = options.pop("settings", None) or TabularSettings()
-        key, _, commands = rest.partition(":")
-        if commands and not (commands.isascii() and commands.isdigit()):
-            raise ModelError(f"expected a number of commands after the key, as in {FRESH}:state:400, got {path!r}.")
-        known: Any = key or settings.key
-        return cls(settings=replace(settings, key=known, commands=int(commands or settings.commands)), **options)
+        key, *sizes = rest.split(":")
+        if len(sizes) > 2 or any(size and not (size.isascii() and size.isdigit()) for size in sizes):
+            raise ModelError(
+                f"expected numbers of commands and of states after the key, as in {FRESH}:state:400:1000, got {path!r}."
+            )
+        given: dict[str, Any] = {
+            name: int(size) for name, size in zip(("commands", "states"), sizes, strict=False) if size
+        }
+        if key:
+            given["key"] = key
+        return cls(settings=replace(settings, **given), **options)
 
     @torch.no_grad()
     def complete(self, requests: Sequence[Request]) -> list[Completion]:

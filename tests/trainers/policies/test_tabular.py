@@ -211,11 +211,13 @@ def test_a_word_makes_a_fresh_table():
     assert table_of(TabularPolicy.load("tabular:task")).settings.key == "task"
     assert table_of(TabularPolicy.load("tabular:task:400")).settings == TabularSettings(key="task", commands=400)
     assert table_of(TabularPolicy.load("tabular::20")).settings == TabularSettings(commands=20)
+    assert table_of(TabularPolicy.load("tabular::20:300")).settings == TabularSettings(commands=20, states=300)
+    assert table_of(TabularPolicy.load("tabular:task::300")).settings == TabularSettings(key="task", states=300)
     with pytest.raises(ModelError, match="key must be"):
         TabularPolicy.load("tabular:words")
-    for wrong in ("tabular:state:many", "tabular:state:0", "tabular:state:-1", "tabular:state:²"):
+    for wrong in ("many", "0", "-1", "²", "4:no", "4:5:6"):
         with pytest.raises(ModelError, match="expected"):
-            TabularPolicy.load(wrong)
+            TabularPolicy.load(f"tabular:state:{wrong}")
 
 
 def test_a_full_table_says_what_to_do():
