@@ -272,23 +272,29 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"--env takes the id of an environment, got {settings!r}: its settings follow --env.settings, as in "
                 f"--env.settings {settings}."
             )
-        return (verb or _read_trainer_verb(words)).run(Console())
+        return (verb or _read_trainer_verb(words)).run(Console(markup=False, emoji=False))
     except (AgentGymError, GymnasiumError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         told = " ".join(str(error).split())
-        Console(stderr=True).print(f"agent-gym: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _complaint(told)
         return 2
     except ModuleNotFoundError as error:
         extra = _extra_with(error.name or "")
         if not extra:
             raise
         told = f"this needs {error.name}: pip install 'agent-gym[{extra}]' (in a checkout: pip install '.[{extra}]')."
-        Console(stderr=True).print(f"agent-gym: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _complaint(told)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _complaint(told: str) -> None:
+    """Print an error as it stands: `[model]` and `:key:` are no marks of rich's here."""
+    console = Console(stderr=True, markup=False, emoji=False)
+    console.print(f"agent-gym: {told}", style="red", highlight=False, soft_wrap=True)
 
 
 def _extra_with(module: str) -> str:

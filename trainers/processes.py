@@ -245,7 +245,7 @@ def _rank(rank: int, number: int, store: str, work: Work, outcomes: Any) -> None
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         ranks = Ranks.join(rank, number, store)
-        status = work(Console(quiet=rank > 0))
+        status = work(Console(quiet=rank > 0, markup=False, emoji=False))
         ranks.close()
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -170,6 +170,7 @@ def test_rollout_interrupted_reports_what_was_finished(root):
         (["rollout", ALFWORLD, "--env.settings", "max_episode_steps=0"], "to be positive, actually: 0."),
         (["play", "..x:Own-v0"], "the module before ':' in '..x:Own-v0' must be importable"),
         (["rollout", ALFWORLD, "--workers", "0"], "workers must be 1 or more, got 0."),
+        (["play", "[bold]:key:"], "before ':' in '[bold]:key:' must be importable"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(capsys, monkeypatch, words, message):

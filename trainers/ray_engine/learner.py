@@ -101,7 +101,7 @@ class LearnerRank:
             config,
             env=env,
             policy=policy,
-            callbacks=[ShowProgress(Console(file=self._told))],
+            callbacks=[ShowProgress(Console(file=self._told, markup=False, emoji=False))],
             resume=resume,
             playing=functools.partial(RayPlaying, make_pool=self._make_pool),
         )
