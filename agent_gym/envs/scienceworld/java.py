@@ -23,7 +23,6 @@ _OPTIONS = (
     "-XX:+UnlockExperimentalVMOptions",
     "-XX:hashCode=2",
     "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "-XX:TieredStopAtLevel=1",  # what is compiled quickly is fast enough, and ready sooner
     "-XX:+UseSerialGC",
 )
 _INSTALL = "pip install 'agent-gym[scienceworld]'"
