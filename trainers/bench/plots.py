@@ -46,7 +46,8 @@ def plot_curves(study: Study, arena: Arena, methods: Sequence[Method], results: 
     else:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", fontsize="small")
     shaded = ", lowest to highest shaded" if few else ""
-    figure.suptitle(f"{arena.name}: interquartile mean over seeds{shaded}")
+    then = ": " if len(columns) > 1 else "\n"  # over a single panel there is room for half of it
+    figure.suptitle(f"{arena.name}{then}interquartile mean over seeds{shaded}")
     return figure
 
 

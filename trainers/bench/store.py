@@ -114,6 +114,12 @@ def _ends_torn(path: Path) -> bool:
         return False
 
 
+def as_stored(result: Mapping[str, Any]) -> Json:
+    """A result as it is read back, with four decimals: what is decided on it must not depend on who asks first."""
+    stored: Json = json.loads(_dumps(result))
+    return stored
+
+
 def _dumps(result: Mapping[str, Any]) -> str:
     """JSON with four decimals, for small files and differences that can be read; the rate, which names a run, whole."""
     return json.dumps(_rounded(result) | {"rate": result["rate"]})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_gym.errors import DataNotFoundError
-from trainers.bench.store import write_file
+from trainers.bench.store import as_stored, write_file
 from trainers.bench.study import Arena, Run, Study, TestSet
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.config import EnvConfig, ModelConfig, TrainConfig
@@ -137,7 +137,7 @@ def _run(job: Job, make_envs: MakeEnvs) -> dict[str, Any]:
     }
     if job.study.store == "files":  # lines are appended by one process, the parent
         write_file(job.results, job.run, result)
-    return result
+    return as_stored(result)
 
 
 def _tests(arena: Arena, config: TrainConfig, env: Any, policy: Any) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.bench.report import episodes_to_threshold, last, unfinished
 from trainers.bench.report import test_table as table_of_tests
+from trainers.bench.schedule import run_study
 from trainers.bench.store import load_results
 from trainers.bench.study import Arena, Run, Study, area, load_study, played
-from trainers.cli import main
+from trainers.cli import main, make_envs
 from trainers.config import RolloutConfig, TrainConfig
 from trainers.credit import Gigpo, Grpo
 
@@ -344,8 +346,10 @@ use = "dapo"
 config.dynamic_sampling = { max_tries = 3 }
 """
     )
-    words = ["bench", str(path), "--scratch", str(tmp_path / "scratch"), "--jobs", "1"]
-    assert main(words) == 0
+    study, results = load_study(path), tmp_path / "sampling"
+    console = Console(quiet=True)
+    found = run_study(study, make_envs, results=results, scratch=tmp_path / "scratch", jobs=1, console=console)
+    assert found == load_results(study, results)[0]  # with the decimals that a second call would find
     lines = [json.loads(line) for line in (tmp_path / "sampling" / "sparse.jsonl").read_text().splitlines()]
     assert [line["method"] for line in lines] == ["dapo", "grpo"]
     dapo, grpo = (line["curve"] for line in lines)
@@ -355,5 +359,6 @@ config.dynamic_sampling = { max_tries = 3 }
     assert sum(dapo["episodes"][:-1]) < 32 <= sum(dapo["episodes"])
     assert len(dapo["rollout/success"]) < 4
     assert list((tmp_path / "scratch").rglob("metrics.jsonl")) == []  # hundreds of these would fill a disk
+    assert main(["bench", str(path), "--report-only"]) == 0
     report = (tmp_path / "sampling" / "tables.md").read_text()
     assert "2 runs" in report
