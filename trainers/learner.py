@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
 from trainers.samples import Sample, split_by_prompt
 from trainers.settings import LearnerSettings
-from trainers.sharding import copy_weights, settle, shard
+from trainers.sharding import adapter_off, copy_weights, settle, shard
 from trainers.totals import Measured, Totals
 
 __all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
@@ -119,7 +120,8 @@ class Learner:
         trained = {name: p for name, p in self._learning.named_parameters() if p.requires_grad}
         self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
         # Adapters hold their own reference: the base under them.
-        self._adapter_is_off = getattr(self._learning, "disable_adapter", None) if reference is None else None
+        has_adapter = reference is None and hasattr(self._learning, "disable_adapter")
+        self._adapter_is_off = partial(adapter_off, self._learning) if has_adapter else None
         keep_reference = keep_reference or self.loss.kl_weight > 0
         if keep_reference and self._adapter_is_off is None:
             if reference is None or self._in_pieces:

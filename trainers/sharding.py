@@ -11,7 +11,8 @@ without GPUs, and what it would add is where to cut a model. A pass needs all ra
 of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -56,6 +57,20 @@ def settle(model: nn.Module) -> None:
     """Give back what a pass without a backward pass has left whole, before weights change."""
     for module in _pieces(model):
         module.reshard()
+
+
+@contextmanager
+def adapter_off(model: Any) -> Iterator[None]:
+    """Let a peft model answer as its base does; what is trained stays marked as such.
+
+    peft marks it as frozen meanwhile. A model in pieces settles at its first pass in which type gradients come, and
+    would do so for weights that have none.
+    """
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    with model.disable_adapter():
+        for weight in trained:
+            weight.requires_grad_(True)
+        yield
 
 
 def is_piece(tensor: Tensor) -> bool:

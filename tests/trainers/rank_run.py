@@ -1,8 +1,8 @@
 """One rank of a learning run on random samples: the test starts it alone and twice, and compares.
 
 python -m tests.trainers.rank_run OUTPUT SETTINGS [OTHER], with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT as
-torchrun sets them. SETTINGS are the learner's, as JSON. OTHER is what another run has left, whose checkpoint is gone on
-from, too.
+torchrun sets them. SETTINGS are the learner's, as JSON, and `adapter`, the rank of one that is learnt in the place of
+the weights. OTHER is what another run has left, whose checkpoint is gone on from, too.
 """
 
 import json
@@ -20,12 +20,16 @@ from trainers.checkpoint import load_latest, load_weights, save
 from trainers.learner import Learner
 from trainers.losses.ppo import PpoLoss
 from trainers.parallel import Ranks, limit_threads
+from trainers.policies.load import LoraSettings, add_lora
 from trainers.settings import LearnerSettings
 from trainers.sharding import is_piece
 
 
 def make_learner(ranks: Ranks, **changes: Any) -> Learner:
     model = small_model(seed=ranks.rank, tied=True)  # different weights: rank 0's count
+    adapter = changes.pop("adapter", 0)
+    if adapter:
+        model = add_lora(model.bfloat16(), LoraSettings(rank=adapter, seed=ranks.rank))
     usual = {"learning_rate": 1e-3, "minibatches": 2, "epochs": 2, "tokens_per_micro_batch": 100}
     settings = LearnerSettings(**usual | changes)
     loss = PpoLoss(entropy_weight=0.01, aggregation="sequence-mean")

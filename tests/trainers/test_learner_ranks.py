@@ -101,6 +101,20 @@ def test_bfloat16_moves_weights_that_are_float32(one_rank, tmp_path, root):
     assert exact["metrics"][0]["entropy"] != one["metrics"][0]["entropy"], "it was computed in bfloat16"
 
 
+def test_an_adapter_is_learnt_in_pieces(tmp_path, root):
+    # On a base in bfloat16, as on a GPU; and in one step, so that the first pass of all is the reference's, without the
+    # adapter.
+    settings = {"adapter": 4, "precision": "bfloat16", "minibatches": 1, "epochs": 1, "gradient_checkpointing": True}
+    one, weights_of_one = run_ranks(1, tmp_path / "one", root, **settings)
+    two, weights_of_two = run_ranks(2, tmp_path / "two", root, **settings, **PIECES)
+    assert two["difference"] == {}
+    assert two["held"] == pytest.approx(one["held"] / 2, rel=0.01)
+    for alone, shared in zip(one["metrics"], two["metrics"], strict=True):
+        agree(shared, alone, 0.05)
+    for name, weight in weights_of_one.items():
+        torch.testing.assert_close(weights_of_two[name], weight, atol=1.5e-2, rtol=0, msg=name)
+
+
 def test_each_rank_writes_its_pieces_and_no_more(one_rank, tmp_path, root):
     run_ranks(2, tmp_path / "two", root, **PIECES)
     whole, cut = (checkpoint.load(directory / "step_00000004") for directory in (one_rank[0], tmp_path / "two"))
