@@ -23,7 +23,7 @@ import torch
 
 from agent_gym.errors import MissingExtraError
 from trainers.policies.base import ModelError
-from trainers.policies.vllm_worker import TakesWeights
+from trainers.policies.vllm_worker import OWNER, TakesWeights
 from trainers.settings import SamplerSettings
 
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -34,6 +34,7 @@ STATE: Final = "trainer_state"
 _SHARED_MEMORY: Final = Path("/dev/shm")
 _COMPILES: Final = "TORCHDYNAMO_DISABLE"
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+_STARTS: Final = "VLLM_WORKER_MULTIPROC_METHOD"
 _OF_TORCHRUN: Final = re.compile(
     r"RANK|WORLD_SIZE|MASTER_(ADDR|PORT)|(LOCAL|GROUP|ROLE)_(RANK|WORLD_SIZE|NAME)|TORCHELASTIC_.*"
 )
@@ -92,6 +93,8 @@ class VllmEngine:
             "kv_cache_memory_bytes": None if cache_gib is None else int(cache_gib * 2**30),
             "enforce_eager": settings.eager or self.on_cpu,
             "tensor_parallel_size": settings.tensor_parallel,
+            # In one of Ray's actors it would ask Ray for GPUs of its own.
+            "distributed_executor_backend": "mp" if settings.tensor_parallel > 1 else None,
             "enable_sleep_mode": self.sleeps,
             "enable_prefix_caching": True,
             # Of the distribution that was sampled from: after temperature.
@@ -110,6 +113,8 @@ class VllmEngine:
             if fitting is None:
                 raise ModelError(f"vLLM takes LoRA adapters of rank {_RANKS[-1]} or less, got {lora_rank}.")
             self._arguments |= {"enable_lora": True, "max_lora_rank": fitting, "max_loras": 1}
+        # With an adapter the base comes from nowhere else, so it is kept in the machine's memory meanwhile.
+        self._sleep_level = 1 if lora_rank else 2
         self._versions = 0
         self.start()
 
@@ -145,7 +150,7 @@ class VllmEngine:
         Args:
             model: A `PreTrainedModel`, or a `PeftModel` whose base is what the engine has.
         """
-        with tempfile.TemporaryDirectory(prefix="agent-gym-", dir=_room_for(model)) as directory:
+        with tempfile.TemporaryDirectory(prefix="agent-gym-", dir=_room_for(model, self.dtype)) as directory:
             if hasattr(model, "peft_config"):
                 model.save_pretrained(directory)
                 self.load_adapter(directory)
@@ -168,7 +173,7 @@ class VllmEngine:
     def sleep(self) -> None:
         """Free a GPU's memory for the learner; the weights are loaded anew when they come."""
         if self.sleeps and not self.asleep:
-            self.core.sleep(level=2 if self.lora is None else 1)
+            self.core.sleep(level=self._sleep_level)
             self.asleep = True
 
     def wake(self) -> None:
@@ -232,10 +237,11 @@ def own_settings(on_cpu: bool) -> dict[str, str | None]:
 
     On a CPU they compile nothing: it takes longer than it will ever save, half a minute. What torchrun tells its ranks
     is not for them, or each engine would wait for the others as one of their peers. A rank's engine works on the rank's
-    own GPU, which a process sees as its first.
-
+    own GPU, which a process sees as its first. They end with this process, which they can only watch if they are no
+    copies of it.
     """
     settings: dict[str, str | None] = dict.fromkeys(filter(_OF_TORCHRUN.fullmatch, os.environ))
+    settings |= {OWNER: str(os.getpid()), _STARTS: os.environ.get(_STARTS, "spawn")}
     if on_cpu:
         return settings | ({} if _COMPILES in os.environ else {_COMPILES: "1"})
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -279,9 +285,10 @@ def view_of(path: str) -> tempfile.TemporaryDirectory[str] | None:
     return view
 
 
-def _room_for(model: Any) -> str | None:
-    """Memory if there is enough of it, else the disk."""
-    need = 4 * sum(parameter.numel() for parameter in model.parameters())
+def _room_for(model: Any, dtype: torch.dtype) -> str | None:
+    """Memory if there is enough of it for the weights of all ranks on this machine, else the disk."""
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    need = ranks * dtype.itemsize * sum(parameter.numel() for parameter in model.parameters())
     if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free > 1.1 * need:
         return str(_SHARED_MEMORY)
     return None
