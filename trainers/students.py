@@ -52,6 +52,7 @@ class Student:
 
     def __init__(self, name: str, policy: TrainablePolicy, config: TrainConfig, ranks: Ranks) -> None:
         self.name, self.policy, self.config, self.ranks = name, policy, config, ranks
+        policy.rest()  # a learner begins with copies of the whole model
         self.learner = Learner(
             policy.model,
             config.learner,

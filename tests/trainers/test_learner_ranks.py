@@ -104,7 +104,8 @@ def test_bfloat16_moves_weights_that_are_float32(one_rank, tmp_path, root):
 def test_an_adapter_is_learnt_in_pieces(tmp_path, root):
     # On a base in bfloat16, as on a GPU; and in one step, so that the first pass of all is the reference's, without the
     # adapter.
-    settings = {"adapter": 4, "precision": "bfloat16", "minibatches": 1, "epochs": 1, "gradient_checkpointing": True}
+    settings: dict[str, Any] = {"adapter": 4, "precision": "bfloat16", "minibatches": 1, "epochs": 1}
+    settings["gradient_checkpointing"] = True
     one, weights_of_one = run_ranks(1, tmp_path / "one", root, **settings)
     two, weights_of_two = run_ranks(2, tmp_path / "two", root, **settings, **PIECES)
     assert two["difference"] == {}
