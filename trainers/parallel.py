@@ -49,7 +49,12 @@ class Ranks:
                 return cls()
             if torch.cuda.is_available():
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+            backend = "nccl" if torch.cuda.is_available() else "gloo"
+            meet: Any = dist  # its types leave out what it exports
+            store, rank, size = next(meet.rendezvous("env://", timeout=PATIENCE))
+            # The store outlives ranks that torchrun starts anew, and so would where the first ones were to be found.
+            store = meet.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
         return cls(rank=dist.get_rank(), size=dist.get_world_size())
 
     @classmethod
