@@ -176,6 +176,7 @@ class _Served:
         return self.get_task_range(split)
 
     def get_task(self, split: str, index: int) -> dict[str, Any]:
+        check_count("index", index, 0, self.num_tasks(split) - 1)
         return {"id": str(self._base.tasks(split)[index]), "index": index}
 
     def get_task_range(self, split: str, start: int | None = None, stop: int | None = None) -> list[dict[str, Any]]:

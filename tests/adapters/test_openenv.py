@@ -90,6 +90,9 @@ def test_a_mistake_is_answered_and_the_session_goes_on(url):
             env.reset(task="no/such/task")
         with pytest.raises(RuntimeError, match="reset starts one"):
             env.step({"command": "down"})
+        for index in (4, -1):
+            with pytest.raises(RuntimeError, match=f"index must be a whole number from 0 to 3, got {index}"):
+                env.reset(split="valid", index=index)
         assert env.reset(split="valid", index=2).observation["task"] == "valid/4-3-002"
         with pytest.raises(RuntimeError, match="Invalid message"):
             env.step({"comand": "down"})
