@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import signal
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +24,7 @@ from agent_gym.errors import (
     UnknownTaskError,
     UnsupportedGameError,
 )
+from wrappers import make_llm_vec
 
 textworld = pytest.importorskip("textworld", reason="needs the extra textworld")
 
@@ -297,6 +300,22 @@ def test_a_game_is_the_same_whoever_makes_it_and_a_maker_that_is_killed_is_repla
     maker._end()
     cached = env.unwrapped.player.game.path.story.with_suffix(".json")
     assert (tmp_path / "game.json").read_bytes() == cached.read_bytes()
+
+
+def test_a_game_whose_worker_is_killed_goes_on_in_another():
+    here: Any = make_llm_vec(ID, 2, context="step").slots
+    there: Any = make_llm_vec(ID, 2, context="step", workers=1).slots
+    task = make().unwrapped.tasks("train")[0]
+    frames = [slots.start([0, 1], [task] * 2, [0, 0]) for slots in (here, there)]
+    [way] = [word for word in frames[0][0].info[keys.ADMISSIBLE_ACTIONS] if word.startswith("go ")]
+    answers = [f"<action>{word}</action>" for word in (way, "look")]
+    frames += [slots.step([0, 1], answers) for slots in (here, there)]
+    [killed] = there.processes
+    os.kill(killed, signal.SIGKILL)
+    frames += [slots.step([0, 1], answers[::-1]) for slots in (here, there)]
+    assert there.processes != (killed,)
+    assert frames[::2] == frames[1::2]
+    there.close()
 
 
 def test_without_the_engine_the_command_that_installs_it_is_told(monkeypatch, tmp_path):
