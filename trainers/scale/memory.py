@@ -51,8 +51,12 @@ def learner_memory(shape: Shape, config: TrainConfig, machine: Machine, work: Wo
 
 
 def sampler_memory(shape: Shape, config: TrainConfig, machine: Machine, work: Work) -> Memory:
-    """Memory of a GPU that only generates."""
-    return Memory(lines=tuple(_sampler(shape, config, machine, work)), limit_gib=machine.memory_gib)
+    """Memory of a GPU that only generates: beside its engine a worker has the weights as the learner sends them."""
+    lines = [*_sampler(shape, config, machine, work)]
+    if config.sampler.engine == "vllm":
+        adapters = trained_weights(shape, config) if config.model.lora_rank else 0
+        lines.append(Line("weights from the learner", weight_bytes(config) * shape.weights + 4 * adapters, "always"))
+    return Memory(lines=tuple(lines), limit_gib=machine.memory_gib)
 
 
 def trained_weights(shape: Shape, config: TrainConfig) -> int:
