@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from agent_gym.errors import AgentGymError, BadOptionError, MissingExtraError
 from trainers.config import TrainConfig
-from trainers.settings import RaySettings
 
 AUTO = "auto"
 STORE_BYTES = 256 * 2**20
@@ -110,13 +109,22 @@ def _connect(**options: Any) -> None:
 
 
 @contextlib.contextmanager
-def placed(settings: RaySettings) -> Iterator[Any]:
+def placed(config: TrainConfig) -> Iterator[Any]:
     """Hold a placement group with a bundle for each learner rank, and then one for each rollout worker.
 
     Raises:
         AgentGymError: If the cluster does not have that much.
+        BadOptionError: If it has GPUs, and a run that takes what there is (`model.device`) is given none of them; with
+            vLLM both workers and learners must have some.
     """
-    ray = load_ray()
+    ray, settings = load_ray(), config.ray
+    gpus = ray.cluster_resources().get("GPU", 0)
+    enough = all if config.sampler.engine == "vllm" else any
+    if gpus and config.model.device == "auto" and not enough((settings.worker_gpus, settings.learner_gpus)):
+        raise BadOptionError(
+            f"the cluster has {gpus:g} GPUs, and ray.worker_gpus is {settings.worker_gpus:g}, ray.learner_gpus "
+            f"{settings.learner_gpus:g}: give each a number above 0, or name --model.device cpu."
+        )
     util = importlib.import_module("ray.util")
     bundles = [_bundle(settings.learner_cpus, settings.learner_gpus)] * settings.learners
     bundles += [_bundle(settings.worker_cpus, settings.worker_gpus)] * settings.workers

@@ -43,7 +43,7 @@ def train_on_ray(verb: "Train", make_envs: Callable[[Any], Any], console: Consol
     config = verb.prepared(make_envs, console)
     # On disk they may be bfloat16; what is trained in full is sent around in float32.
     weights_bytes = model_bytes(config.model.path) * (1 if config.model.lora_rank else 2)
-    with cluster(config, weights_bytes), placed(config.ray) as group:
+    with cluster(config, weights_bytes), placed(config) as group:
         run = Run(config=config, make_envs=make_envs, directory=os.getcwd(), group=group)
 
         def attempt(again: bool) -> int:

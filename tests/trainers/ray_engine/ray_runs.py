@@ -24,7 +24,7 @@ LEFT_OUT = {"learner/micro_batches", "learner/padding"}
 def configure(model: Path, output_dir: Path, accidents: Path | str = "", **changes: Any) -> TrainConfig:
     """A run of four iterations, as `small_config` has it, in corridors where accidents may happen."""
     env = {"id": faulty_corridor.HERE, "settings": SETTINGS | {"accidents": str(accidents)}}
-    return small_config(output_dir, env=env, model={"path": str(model)}, **changes)
+    return small_config(output_dir, env=env, model={"path": str(model), "device": "cpu"}, **changes)
 
 
 def train(config: TrainConfig) -> int:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +17,10 @@ from agent_gym.errors import AgentGymError, BadOptionError
 from tests.trainers.ray_engine.ray_runs import After, check_same, configure, lines_of, processes, train
 from tests.trainers.ray_engine.toy_worker import ToyWorker
 from trainers.interrupt import Interruption
-from trainers.ray_engine.cluster import load_ray
+from trainers.ray_engine.cluster import load_ray, placed
 from trainers.ray_engine.pool import Pool
 from trainers.ray_engine.run import _show
-from trainers.settings import RaySettings
+from trainers.settings import RaySettings, SamplerSettings
 
 WEIGHTS = "checkpoints/step_00000004/model.safetensors"
 
@@ -53,6 +54,22 @@ def test_a_worker_that_is_killed_is_replaced(cluster, model, plain, tmp_path):
     assert lines_of(run)[3]["ray/replaced_workers"] == 1
     check_same(run, plain)
     check_weights(run, plain)
+
+
+def test_gpus_that_a_run_is_given_none_of_are_named(cluster, model, tmp_path):
+    node = cluster.add_node(num_cpus=1, num_gpus=2)  # as Ray is told
+    start = configure(model, tmp_path / "run", ray={"address": "auto", "learner_gpus": 1})
+    given = [start, replace(start, sampler=SamplerSettings(engine="vllm")), replace(start, ray=RaySettings())]
+    given = [replace(config, model=replace(config.model, device="auto")) for config in given]
+    with placed(given[0]):  # its workers are on CPUs, as a small model's may be
+        pass
+    for config in given[1:]:
+        with (
+            pytest.raises(BadOptionError, match=r"has 2 GPUs, and ray\.worker_gpus is 0, ray\.learner_gpus"),
+            placed(config),
+        ):
+            pass
+    cluster.remove_node(node)
 
 
 def test_a_worker_that_hangs_is_replaced(cluster, model, plain, tmp_path):
