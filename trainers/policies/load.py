@@ -212,7 +212,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelError(f"no tokenizer could be loaded from {name}: {error}") from error
+        raise ModelError(f"no tokenizer could be loaded from {name}: {error}{_elsewhere(name)}") from error
     return tokenizer
 
 
@@ -247,10 +247,16 @@ def _load_weights(name: str, dtype: torch.dtype, trust_remote_code: bool) -> Any
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: sizes that do not match
-        raise ModelError(f"no causal language model could be loaded from {name}: {error}") from error
+        raise ModelError(f"no causal language model could be loaded from {name}: {error}{_elsewhere(name)}") from error
     if report["missing_keys"]:  # transformers would go on with random numbers in their place
         raise ModelError(f"the weights in {name} lack {sorted(report['missing_keys'])[:3]} and perhaps more.")
     return model
+
+
+def _elsewhere(name: str) -> str:
+    if Path(name).is_dir():
+        return ""
+    return f" Where there is a network `hf download {name} --local-dir DIR` gets it; --model DIR then names it."
 
 
 def _peft() -> Any:
