@@ -154,7 +154,5 @@ def test_load_models_whose_state_is_not_tokens_are_refused(directory):
 
 def test_a_model_of_the_hub_that_cannot_be_reached_can_be_brought(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        ModelError, match=r"`hf download nobody/nothing --local-dir DIR` gets it"
-    ):
+    with pytest.raises(ModelError, match=r"`hf download nobody/nothing --local-dir DIR` gets it"):
         load_model("nobody/nothing")
