@@ -39,6 +39,14 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
+def wait_until_alone():
+    """Wait until Ray has noticed that the nodes which were added are gone, or it puts the next test's actors there."""
+    until = time.monotonic() + 120.0
+    while sum(node["Alive"] for node in load_ray().nodes()) > 1:
+        assert time.monotonic() < until, "Ray has not noticed within two minutes that a node is gone"
+        time.sleep(0.1)
+
+
 def check_weights(run, plain):
     mine, theirs = load_file(run / WEIGHTS), load_file(plain / WEIGHTS)
     for name, tensor in theirs.items():
@@ -70,6 +78,7 @@ def test_gpus_that_a_run_is_given_none_of_are_named(cluster, model, tmp_path):
         ):
             pass
     cluster.remove_node(node)
+    wait_until_alone()
 
 
 def test_a_worker_that_hangs_is_replaced(cluster, model, plain, tmp_path):
@@ -132,6 +141,7 @@ def test_a_node_that_goes_takes_nothing_with_it(cluster, model, plain, tmp_path)
     assert len(lost) == 1
     assert lines_of(run)[3]["ray/replaced_workers"] >= 1
     check_same(run, plain)
+    wait_until_alone()
 
 
 # -- the pool, with workers that only die ------------------------------------------------------------------------------
