@@ -5,6 +5,7 @@ The model is taught one way through KeyDoor by heart, with the learner here, and
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,20 +36,27 @@ PROMPT, RESPONSE = 512, 1024
 
 
 class Server:
-    """Answers as verl's client does, with a model: `HfPolicy` on the whole row, each answer with a seed of its own."""
+    """Answers as verl's client does, with a model: `HfPolicy` on the whole row.
+
+    Rows are played at once, and which asks first is a matter of time. The seed of an answer is therefore how often the
+    same was asked before: rows that have come to the same are one like the other, so what is played has no order.
+    """
 
     def __init__(self, policy: HfPolicy) -> None:
         self.policy = policy
-        self.asked: list[dict[str, Any]] = []
+        self.answers = 0
+        self.asked: Counter[tuple[int, ...]] = Counter()
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> Any:
         from verl.workers.rollout.replica import TokenOutput
 
-        self.asked.append(sampling_params)
+        prompt = tuple(prompt_ids)
+        self.asked[prompt] += 1
+        self.answers += 1
         sampling = Sampling(temperature=sampling_params["temperature"], max_new_tokens=sampling_params["max_tokens"])
-        request = Request(prompt_ids=tuple(prompt_ids), sampling=sampling, seed=len(self.asked))
+        request = Request(prompt_ids=prompt, sampling=sampling, seed=self.asked[prompt])
         [answer] = self.policy.complete([request])
-        steps = {"min_global_steps": len(self.asked), "max_global_steps": len(self.asked)}
+        steps = {"min_global_steps": self.answers, "max_global_steps": self.answers}
         logprobs = list(answer.logprobs) if sampling_params["logprobs"] else None
         return TokenOutput(token_ids=list(answer.token_ids), log_probs=logprobs, extra_fields=steps)
 
@@ -170,8 +178,9 @@ def test_an_episode_is_the_one_that_is_played_here(known, tmp_path):
 
 
 def test_sampled_rows_can_be_learnt_from(known, tmp_path):
-    loops = worker(known, tmp_path, temperature=0.9, answer_tokens=12, max_turns=9)
-    found = asyncio.run(loops.generate_sequences(batch_of(known, tmp_path, loops, 4)))
+    temperature = 0.95  # about half of the rows find the stairs
+    loops = worker(known, tmp_path, temperature=temperature, answer_tokens=12, max_turns=9)
+    found = asyncio.run(loops.generate_sequences(batch_of(known, tmp_path, loops, 16)))
     assert len({tuple(row) for row in found.batch["responses"].tolist()}) > 1
     mask = found.batch["response_mask"]
     turns = [list(spoken(row)) for row in mask]
@@ -181,7 +190,7 @@ def test_sampled_rows_can_be_learnt_from(known, tmp_path):
     for number, row in enumerate(found.batch["input_ids"]):
         there = found.batch["attention_mask"][number].bool()
         whole_mask = torch.cat([torch.zeros(PROMPT), mask[number]])[there].bool()
-        expected = torch.log_softmax(known.policy.model(row[there][None]).logits[0].float() / 0.9, dim=-1)
+        expected = torch.log_softmax(known.policy.model(row[there][None]).logits[0].float() / temperature, dim=-1)
         expected = expected[:-1].gather(1, row[there][1:, None])[:, 0][whole_mask[1:]]
         sampled = found.batch["rollout_log_probs"][number][mask[number].bool()]
         torch.testing.assert_close(sampled, expected, atol=1e-4, rtol=0)
