@@ -158,7 +158,7 @@ def check_saving(
 
 
 def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.random.Generator) -> None:
-    """Where a random walk meets a key again, the same commands are admissible, and a few of them lead to the same.
+    """Where a random walk meets a key again, the same commands are admissible, and a few lead to the same, score included.
 
     Where there is chance they must lead to the same with the same draws, for which both states are given one generator:
     equal keys then imply equal distributions of futures.
@@ -188,7 +188,7 @@ def _outcome(env: gym.Env[Any, Any], state: dict[str, Any], command: str) -> tup
     assert isinstance(base, TextEnv)
     base.set_state(state)
     observation, reward, terminated, truncated, info = base.step(command)
-    return observation, reward, terminated, truncated, info[keys.STATE_KEY]
+    return observation, reward, terminated, truncated, info[keys.STATE_KEY], info[keys.SCORE]
 
 
 def check_odd_commands(env: gym.Env[Any, Any], task: str) -> None:

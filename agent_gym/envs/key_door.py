@@ -29,6 +29,9 @@ LARGEST = 6
 class KeyDoorEnv(DiagnosticEnv):
     """A room with a key, a locked door, and a room with stairs behind it. Reward 1 for reaching the stairs.
 
+    `score` says how far the state is: a third with the key in hand, two with the door open. `info["subgoals"]` says
+    what was reached once, so it alone depends on more than `state_key`.
+
     A task's id spells out the layout: size of a room, then row and column of start, key and stairs, counted from 1 in
     their own room, with the door's row before the last.
 
@@ -155,7 +158,7 @@ class KeyDoorEnv(DiagnosticEnv):
             f"{self._at[0]},{self._at[1]}:{held}:{'open' if self._open else 'locked'}",
             () if won else self._admissible(),
             success=won,
-            score=1.0 if won else len(self._reached) / (len(SUBGOALS) + 1),
+            score=1.0 if won else ((self._key is None or self._open) + self._open) / 3,
         ) | {keys.SUBGOALS: self._reached}
 
     def _get_state(self) -> tuple[Cell, Cell | None, bool, tuple[str, ...]]:

@@ -283,7 +283,8 @@ def test_a_subgoal_counts_once_however_often_it_is_reached():
         "You drop the key.",
         "You pick up the key.",
     ]
-    assert steps[-1][4][keys.SCORE] == pytest.approx(1 / 3)
+    # The score is that of the state: with the key in hand it is a third, and nothing without.
+    assert [step[4][keys.SCORE] for step in steps[2:]] == pytest.approx([0, 1 / 3, 0, 1 / 3])
     assert all(step[1] == 0.0 for step in steps)
 
 
