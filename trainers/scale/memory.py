@@ -44,7 +44,7 @@ class Memory:
 
 def learner_memory(shape: Shape, config: TrainConfig, machine: Machine, work: Work) -> Memory:
     """Memory of a GPU that learns, and generates too unless others do."""
-    lines = [*_weights(shape, config, machine), *_passes(shape, config, work)]
+    lines = [*_weights(shape, config, machine), *_passes(shape, config, machine, work)]
     if not machine.sampling_gpus:
         lines += _sampler(shape, config, machine, work)
     return Memory(lines=tuple(line for line in lines if line.bytes), limit_gib=machine.memory_gib)
@@ -103,7 +103,7 @@ def _weights(shape: Shape, config: TrainConfig, machine: Machine) -> Iterator[Li
         yield Line("the critic's gradients and averages", 12 * trained, "always")
 
 
-def _passes(shape: Shape, config: TrainConfig, work: Work) -> Iterator[Line]:
+def _passes(shape: Shape, config: TrainConfig, machine: Machine, work: Work) -> Iterator[Line]:
     """Activations and logits of a micro-batch."""
     tokens = micro_batch_tokens(config, work)
     halved = config.learner.precision != "float32"
@@ -113,8 +113,10 @@ def _passes(shape: Shape, config: TrainConfig, work: Work) -> Iterator[Line]:
     if recomputed:
         one = shape.saved_bytes(halved=halved, recomputed=False) / shape.layers
         yield Line("what the layer in hand keeps", tokens * one, "learning")
-    elif halved and not config.model.lora_rank:
-        yield Line("bfloat16 copies of the matrices", 2 * shape.layers * shape.layer_matrix_weights, "learning")
+    if halved and not config.model.lora_rank and not is_sharded(config, machine):
+        # Autocast keeps them until a forward pass ends, whatever is recomputed; pieces are put together in bfloat16.
+        copied = shape.layers * shape.layer_matrix_weights + shape.embedding_weights
+        yield Line("bfloat16 copies of the matrices", 2 * copied, "learning")
     per_logit = 14 if halved else 16  # logits, their logarithms, and two more while entropy or gradient are made
     yield Line("logits of answers", logit_tokens(config, work) * shape.vocabulary * per_logit, "learning")
 

@@ -1,9 +1,11 @@
 """What a plan says of a GPU's memory, beside the tensors of a learner."""
 
 import dataclasses
+import weakref
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainers.small_model import random_samples, small_model
 from trainers.config import EnvConfig, ModelConfig, RolloutConfig, TrainConfig
@@ -83,6 +85,39 @@ def test_an_adapters_tensors_are_as_planned():
     averages = [value for name, value in learner.state().tensors.items() if not name.endswith(".step")]
     assert line(memory, "the optimiser's averages") == bytes_of(averages)
     assert not any(one.what == "reference model" for one in memory.lines)
+
+
+class Copies(TorchDispatchMode):
+    """Notes the most bytes that short copies of float32 matrices have taken at a time."""
+
+    def __init__(self, model):
+        super().__init__()
+        self._shapes = {weight.shape for weight in model.parameters() if weight.ndim == 2}
+        self._made = []
+        self.peak = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        if function is torch.ops.aten._to_copy.default and made.dtype == torch.bfloat16 and made.shape in self._shapes:
+            self._made.append((weakref.ref(made.untyped_storage()), made.nbytes))
+            self.peak = max(self.peak, sum(nbytes for storage, nbytes in self._made if storage() is not None))
+        return made
+
+
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_autocasts_copies_are_as_planned(recomputed):
+    model = small_model(tied=True)
+    shape = shape_from_config(model.config.to_dict())
+    settings = LearnerSettings(precision="bfloat16", gradient_checkpointing=recomputed)
+    config = TrainConfig(env=STEP, loss=PpoLoss(kl_weight=0.0), learner=settings)
+    with Copies(model) as copies:
+        Learner(model, settings, config.loss).update(random_samples())
+    planned = [learner_memory(shape, config, machine, Work()) for machine in (Machine(), Machine(gpus=2))]
+    assert [line(memory, "bfloat16 copies") for memory in planned] == [copies.peak] * 2
+    # In pieces the weights that a layer is computed with are bfloat16 themselves.
+    pieces = dataclasses.replace(config, learner=dataclasses.replace(settings, sharding="fsdp2"))
+    memory = learner_memory(shape, pieces, Machine(gpus=2), Work())
+    assert not any("copies" in one.what for one in memory.lines)
 
 
 def test_pieces_divide_what_is_learnt():
