@@ -1,8 +1,8 @@
 """vLLM's engine with weights that change: started, given new weights in place, put to sleep.
 
 The engine works in processes of its own, which is vLLM's own way: what it sets for its threads and its kernels does not
-touch the learner, and a learner survives it. New weights travel through a file in memory (`/dev/shm`), which every
-worker of an engine maps, so that one way serves a CPU, a GPU and several.
+touch the learner, and a learner survives it. New weights travel through a file in memory, which every worker of an
+engine maps, so that one way serves a CPU, a GPU and several.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 from agent_gym.errors import MissingExtraError
 from trainers.policies.base import ModelError
 from trainers.policies.vllm_worker import OWNER, TakesWeights
+from trainers.policies.weights_file import nameless_file, path_of, write_weights
 from trainers.settings import SamplerSettings
 
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -150,14 +151,14 @@ class VllmEngine:
         Args:
             model: A `PreTrainedModel`, or a `PeftModel` whose base is what the engine has.
         """
-        with tempfile.TemporaryDirectory(prefix="agent-gym-", dir=_room_for(model, self.dtype)) as directory:
-            if hasattr(model, "peft_config"):
+        if hasattr(model, "peft_config"):
+            with tempfile.TemporaryDirectory(prefix="agent-gym-") as directory:
                 model.save_pretrained(directory)
                 self.load_adapter(directory)
-            else:
-                path = Path(directory) / "model.safetensors"
-                self._write(model, path)
-                self.core.collective_rpc("take_weights", args=(str(path),))
+        else:
+            with nameless_file(_room_for(model, self.dtype)) as file:
+                write_weights(model.state_dict(), file, self.dtype)
+                self.core.collective_rpc("take_weights", args=(path_of(file),))
         if not self.core.reset_prefix_cache():
             raise RuntimeError("the engine still works on answers with the old weights: finish or cancel them first")
 
@@ -196,19 +197,6 @@ class VllmEngine:
             answers.put_nowait(died())
 
         threading.Thread(target=wait_for_the_end, name="vllm-engine-watch", daemon=True).start()
-
-    def _write(self, model: Any, path: Path) -> None:
-        from safetensors.torch import save_file
-
-        seen: set[tuple[int, int, torch.Size]] = set()
-        tensors = {}
-        for name, tensor in model.state_dict().items():
-            place = (tensor.data_ptr(), tensor.storage_offset(), tensor.shape)
-            if place not in seen:  # tied weights, which the engine ties too
-                seen.add(place)
-                dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
-                tensors[name] = tensor.detach().to("cpu", dtype).contiguous()
-        save_file(tensors, path)
 
 
 def load_vllm() -> Any:
