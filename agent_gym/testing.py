@@ -158,7 +158,9 @@ def check_saving(
 
 
 def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.random.Generator) -> None:
-    """Where a random walk meets a key again, the same commands are admissible, and a few lead to the same, score included.
+    """Where a random walk meets a key again, the same commands are admissible, and a few of them lead to the same.
+
+    The same is the observation, the reward, whether the episode ends, the key and the score.
 
     Where there is chance they must lead to the same with the same draws, for which both states are given one generator:
     equal keys then imply equal distributions of futures.

@@ -23,10 +23,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
+from safetensors import safe_open
 
 from agent_gym.errors import AgentGymError, BadOptionError
 from trainers.config import TrainConfig
 from trainers.run_files import CHECKPOINTS, CONFIG
+from trainers.scale.shapes import is_known, shape_of
 from trainers.supervise import LostProcessError, keep_going
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ BYTES_PER_WEIGHT = 20
 """Of a process: weight, gradient, two averages and a reference, in float32."""
 BYTES_PER_PROCESS = 800_000_000
 """Of a process, besides: libraries, environments, activations."""
-UNKNOWN_MODEL_BYTES = 4_000_000_000
-"""Taken for the size of a model that is not on this machine yet: a billion weights."""
+UNKNOWN_WEIGHTS = 1_000_000_000
+"""Taken for a model that is not on this machine yet, and not known by its name."""
 
 
 class TrainVerb(Protocol):
@@ -141,7 +143,7 @@ def choose_processes(config: TrainConfig, resume: str | None = None) -> tuple[in
     if cores == 1 or (resume is not None and (Path(resume) / CONFIG).is_file()) or _has_gpu(config.model.device):
         return 1, ""
     episodes = config.rollout.groups * config.rollout.group_size
-    each = BYTES_PER_PROCESS + BYTES_PER_WEIGHT * model_bytes(config.model.path) // 4
+    each = BYTES_PER_PROCESS + BYTES_PER_WEIGHT * model_weights(config.model.path)
     limits = {
         "one per core": cores,
         f"each with a group and {EPISODES_AT_ONCE} episodes or more": min(
@@ -176,12 +178,27 @@ def _control_group(name: str) -> str:
     return ""
 
 
-def model_bytes(path: str) -> int:
-    """Size of a model's weights; a recipe's, which has no path yet, is small."""
-    directory = Path(path)
+def model_weights(path: str) -> int:
+    """How many weights a model has: by its files, here or in the hub's cache, or else by its name.
+
+    A recipe's model, which has no path yet, is small: it has none.
+    """
     if not path:
         return 0
-    return sum(file.stat().st_size for file in directory.glob("*.safetensors")) or UNKNOWN_MODEL_BYTES
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    directory = Path(path)
+    with contextlib.suppress(HFValidationError):  # it is no id of the hub
+        found = try_to_load_from_cache(path, "config.json")
+        directory = Path(found).parent if isinstance(found, str) else directory
+    counted = sum(map(_weights_in, directory.glob("*.safetensors")))
+    return counted or (shape_of(path).weights if is_known(path) else UNKNOWN_WEIGHTS)
+
+
+def _weights_in(file: Path) -> int:
+    with safe_open(file, "pt") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118  no mapping
 
 
 def _has_gpu(device: str) -> bool:

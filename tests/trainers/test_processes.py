@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from tests.trainers.corridor import small_config, tiny_model
 from trainers import processes
 from trainers.config import load_config, to_toml
 from trainers.metrics import is_timing
-from trainers.processes import choose_processes, run_processes, usable_cores, usable_memory
+from trainers.processes import choose_processes, model_weights, run_processes, usable_cores, usable_memory
 
 PROGRAM = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))"]
 
@@ -141,14 +142,42 @@ def test_as_many_as_pay(tmp_path):
 
 @pytest.mark.usefixtures("sixteen_cores")
 def test_all_of_them_fit_into_memory(tmp_path):
-    # 1 GB of weights in float32 is 5 GB with their optimiser, gradient and reference, and 0.8: half of 64 GB holds 5.
-    with (tmp_path / "model.safetensors").open("wb") as file:
-        file.truncate(10**9)
+    # 250 million weights take 5 GB with optimiser, gradient and reference, and 0.8 besides: half of 64 GB holds 5.
+    weights_file(tmp_path, [250, 10**6])
     number, told = chosen(tmp_path, model=str(tmp_path), groups=64)
     assert number == 5
     assert "half of the memory" in told
     # Not here yet, so taken for a billion weights: 20.8 GB.
     assert chosen(tmp_path, model="someone/large", groups=64)[0] == 1
+
+
+def weights_file(directory, shape, dtype="F32"):
+    """A file of weights with a hole for each of them."""
+    size = math.prod(shape) * (4 if dtype == "F32" else 2)
+    words = json.dumps({"weight": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}).encode()
+    with (directory / "model.safetensors").open("wb") as file:
+        file.write(len(words).to_bytes(8, "little") + words)
+        file.truncate(8 + len(words) + size)
+
+
+def test_how_many_weights_a_model_has(tmp_path, monkeypatch):
+    assert model_weights("") == 0
+    for dtype in ("F32", "BF16"):
+        weights_file(tmp_path, [3, 5, 10**6], dtype)
+        assert model_weights(str(tmp_path)) == 15 * 10**6
+    assert model_weights("someone/large") == 10**9
+    # 1,543,714,304 weights: what transformers counts, see tests/trainers/scale.
+    assert model_weights("Qwen/Qwen2.5-1.5B-Instruct") == 1_543_714_304
+    # What was loaded from the hub before is looked at.
+    cached = tmp_path / "models--someone--large"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs/main").write_text("abc")
+    snapshot = cached / "snapshots/abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    weights_file(snapshot, [7, 1000])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert model_weights("someone/large") == 7000
 
 
 @pytest.mark.usefixtures("sixteen_cores")

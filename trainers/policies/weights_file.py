@@ -30,8 +30,8 @@ _NAMES: Final = {
 def nameless_file(directory: str | None) -> Iterator[IO[bytes]]:
     """Open a file that other processes can read at `path_of` it, for as long as it is open here.
 
-    It stands in no directory, so it takes no room once this process has ended, also if it was killed. Without `/proc` it
-    has a name, and a process that is killed leaves it behind.
+    It stands in no directory, so it takes no room once this process has ended, also if it was killed. Without `/proc`
+    it has a name, and a process that is killed leaves it behind.
 
     Args:
         directory: On whose file system it is; by default that of temporary files.

@@ -13,7 +13,7 @@ from trainers.config import TrainConfig
 from trainers.interrupt import Interruption
 from trainers.players import Players
 from trainers.policies.tabular import is_tabular
-from trainers.processes import LOST_PEER, model_bytes
+from trainers.processes import LOST_PEER, model_weights
 from trainers.ray_engine.cluster import actor, cause_of, cluster, first_line, load_ray, losses, placed
 from trainers.ray_engine.learner import LearnerRank, Run
 from trainers.run_files import CHECKPOINTS
@@ -41,8 +41,8 @@ def train_on_ray(verb: "Train", make_envs: Callable[[Any], Any], console: Consol
     check(verb.config)
     load_ray()
     config = verb.prepared(make_envs, console)
-    # On disk they may be bfloat16; what is trained in full is sent around in float32.
-    weights_bytes = model_bytes(config.model.path) * (1 if config.model.lora_rank else 2)
+    # What is trained in full is sent around in float32; an adapter's base is bfloat16.
+    weights_bytes = model_weights(config.model.path) * (2 if config.model.lora_rank else 4)
     with cluster(config, weights_bytes), placed(config) as group:
         run = Run(config=config, make_envs=make_envs, directory=os.getcwd(), group=group)
 
