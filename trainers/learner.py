@@ -13,9 +13,8 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,9 +42,10 @@ from trainers.losses.ppo import PpoLoss
 from trainers.minibatches import cut_minibatches
 from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
+from trainers.reference import Reference
 from trainers.samples import Sample, split_by_prompt
 from trainers.settings import LearnerSettings
-from trainers.sharding import adapter_off, copy_weights, settle, shard
+from trainers.sharding import copy_weights, settle, shard
 from trainers.totals import Measured, Totals
 
 __all__ = ["Batch", "Learner", "make_batch", "token_logprobs"]
@@ -119,18 +119,11 @@ class Learner:
             shard(self._learning, halved=halved)
         trained = {name: p for name, p in self._learning.named_parameters() if p.requires_grad}
         self._optimiser = Optimiser(trained, self.settings, embeddings=_embeddings(model))
-        # Adapters hold their own reference: the base under them.
-        has_adapter = reference is None and hasattr(self._learning, "disable_adapter")
-        self._adapter_is_off = partial(adapter_off, self._learning) if has_adapter else None
-        keep_reference = keep_reference or self.loss.kl_weight > 0
-        if keep_reference and self._adapter_is_off is None:
-            if reference is None or self._in_pieces:
-                reference = copy.deepcopy(model if reference is None else reference)
-            self._reference: nn.Module | None = reference.eval().requires_grad_(False)
-            if self._in_pieces:
-                shard(self._reference, halved=halved)
-        else:
-            self._reference = self._learning if keep_reference else None
+        self._reference: Reference | None = None
+        if keep_reference or self.loss.kl_weight > 0:
+            self._reference = Reference(model, self._learning, reference, pieces=self._in_pieces, halved=halved)
+        if self.settings.renew_reference:
+            self._renewable()
         self._autocast = choose_precision(model, self.settings.precision)
         self._recomputing = self._find_recomputing_layers() if self.settings.gradient_checkpointing else []
         # Layers that recompute keep no keys and values; and a prompt read by itself is one pass more than others make.
@@ -159,6 +152,8 @@ class Learner:
         count = _actions if self.loss.aggregation == "token-mean" else _one
         metrics = self._learn(samples, micro_loss, count)
         self.updates += 1
+        if self.settings.renew_reference and self.updates % self.settings.renew_reference == 0:
+            self.renew_reference()
         return metrics
 
     def supervised(self, samples: Sequence[Sample]) -> dict[str, float]:
@@ -197,7 +192,8 @@ class Learner:
 
         Of weights in pieces each rank has its own, and all of them must save.
         """
-        return State(tensors=self._optimiser.state(), values={"step": self.step, "updates": self.updates})
+        tensors = self._optimiser.state() | ({} if self._reference is None else self._reference.state())
+        return State(tensors=tensors, values={"step": self.step, "updates": self.updates})
 
     def load_state(self, state: State) -> None:
         """Continue where `state` was taken. The weights are loaded before, see `trainers.checkpoint.load_weights`.
@@ -210,6 +206,8 @@ class Learner:
         if self._in_pieces:
             copy_weights(self.model, self._learning)
         self._optimiser.load_state(state.tensors, state.pieces)
+        if self._reference is not None:
+            self._reference.load(state.tensors, state.pieces)
         self.step = state.values["step"]
         self.updates = state.values["updates"]
 
@@ -220,17 +218,18 @@ class Learner:
     def renew_reference(self) -> None:
         """Take the divergence to the weights in hand from now on, as in magnetic mirror descent (arXiv 2206.05825).
 
-        Checkpoints do not keep the reference: after resuming it is again what the run started from.
-
         Raises:
             BadOptionError: If there is none, or it is what lies under an adapter.
         """
-        if self._reference is None or self._reference is self._learning:
+        self._renewable().renew(self.model)
+
+    def _renewable(self) -> Reference:
+        if self._reference is None or self._reference.is_base:
             raise BadOptionError(
-                "expected a reference with weights of its own to renew, got "
-                + ("none: give a kl_weight." if self._reference is None else "the base under an adapter.")
+                "expected a reference with weights of its own to renew (learner.renew_reference), got "
+                + ("none: give a loss.kl_weight." if self._reference is None else "the base under an adapter.")
             )
-        copy_weights(self.model, self._reference)
+        return self._reference
 
     # -- one optimiser step --------------------------------------------------------------------------------------------
 
@@ -314,8 +313,8 @@ class Learner:
     def _reference_logprobs(self, samples: Sequence[Sample]) -> dict[Key, Tensor]:
         if self._reference is None:
             return {}
-        with self._adapter_is_off() if self._adapter_is_off is not None else nullcontext():
-            return self._all_logprobs(self._reference, samples)
+        with self._reference.in_force() as model:
+            return self._all_logprobs(model, samples)
 
     @torch.no_grad()
     def _all_logprobs(self, model: nn.Module, samples: Sequence[Sample]) -> dict[Key, Tensor]:

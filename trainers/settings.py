@@ -46,6 +46,9 @@ class LearnerSettings:
     logit_chunk: int | None = None
     """Action tokens whose logits are computed at a time, and once more in the backward pass: bounds memory where the
     vocabulary is large, changes nothing else. By default all of a micro-batch."""
+    renew_reference: int = 0
+    """Updates after which the reference, to which `loss.kl_weight` pulls, becomes the weights in hand, again and again;
+    with 0 it stays what the run started from."""
     precision: Precision = "auto"
     """Arithmetic of the passes over float32 weights; auto is bfloat16 on a GPU that has it and float32 otherwise. What
     the optimiser moves is float32 in any case."""
@@ -62,6 +65,7 @@ class LearnerSettings:
             raise ValueError(f"expected a learning_rate above 0, got {self.learning_rate}")
         check_range("warmup_steps", self.warmup_steps, 0)
         check_range("weight_decay", self.weight_decay, 0)
+        check_range("renew_reference", self.renew_reference, 0)
         if not self.max_grad_norm > 0:
             raise ValueError(f"expected a max_grad_norm above 0, got {self.max_grad_norm}: inf never clips")
         if not all(0 <= beta < 1 for beta in self.betas):

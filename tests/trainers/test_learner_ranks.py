@@ -116,6 +116,23 @@ def test_an_adapter_is_learnt_in_pieces(tmp_path, root):
         torch.testing.assert_close(weights_of_two[name], weight, atol=1.5e-2, rtol=0, msg=name)
 
 
+def test_a_renewed_reference_is_gone_on_with_by_any_number_of_ranks(one_rank, tmp_path, root):
+    # It is renewed by the fourth of the calls, after which the checkpoint is written.
+    one, weights = run_ranks(1, tmp_path / "one", root, renew_reference=4)
+    assert one["difference"] == {}
+    assert 0 < one["metrics"][-1]["kl"] < one_rank[1]["metrics"][-1]["kl"] / 2, "it is to a nearer reference"
+    agree(one["metrics"][-2], one_rank[1]["metrics"][-2], 1e-6)  # and was to the same one before
+    two, _ = run_ranks(2, tmp_path / "two", root, tmp_path / "one", renew_reference=4, **PIECES)
+    assert two["difference"] == {}
+    agree(two["metrics"][-1], one["metrics"][-1], 1e-5)
+    agree(json.loads((tmp_path / "two" / "other.json").read_text()), one["metrics"][-1], 1e-5)
+    # It is kept whatever the settings say when the run goes on.
+    alone, metrics = rank_run.go_on(Ranks(), {}, tmp_path / "two")
+    agree(metrics, one["metrics"][-1], 1e-5)
+    for name, weight in alone.model.named_parameters():
+        torch.testing.assert_close(weight.detach(), weights[name], atol=1e-5, rtol=0, msg=name)
+
+
 def test_each_rank_writes_its_pieces_and_no_more(one_rank, tmp_path, root):
     run_ranks(2, tmp_path / "two", root, **PIECES)
     whole, cut = (checkpoint.load(directory / "step_00000004") for directory in (one_rank[0], tmp_path / "two"))

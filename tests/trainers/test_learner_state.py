@@ -33,7 +33,8 @@ def test_reference_of_an_adapter_is_the_base_without_it():
     head = model.get_base_model().lm_head.weight
     samples = with_sampler_logprobs(small_model(), random_samples())
     learner = Learner(model, LearnerSettings(learning_rate=1e-2), PpoLoss())
-    assert learner._reference is model  # no copy is held
+    assert learner._reference is not None
+    assert learner._reference.model is model  # no copy is held
     assert learner.update(samples)["kl"] == 0  # an adapter starts as nothing
     assert learner.update(samples)["kl"] > 0
     # What it is taken to is still the base, to which the sampler's log-probabilities belong.
@@ -51,9 +52,9 @@ def test_reference_of_whole_weights_is_a_frozen_copy():
     assert learner.update(samples)["kl"] == 0
     assert learner.update(samples)["kl"] > 0
     assert learner._reference is not None
-    assert not any(p.requires_grad for p in learner._reference.parameters())
+    assert not any(p.requires_grad for p in learner._reference.model.parameters())
     start = small_model().parameters()
-    assert all(torch.equal(p, q) for p, q in zip(learner._reference.parameters(), start, strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(learner._reference.model.parameters(), start, strict=True))
 
 
 def test_without_a_divergence_no_reference_is_held():
@@ -204,9 +205,37 @@ def test_a_renewed_reference_is_the_model_as_it_is_then():
     np.testing.assert_allclose(np.concatenate(learner.reference_logprobs(samples)), np.concatenate(now), atol=1e-6)
 
 
+def test_a_reference_is_renewed_after_so_many_updates():
+    def divergences(**settings):
+        learner = Learner(small_model(), LearnerSettings(learning_rate=0.01, **settings), PpoLoss(kl_weight=0.1))
+        return [learner.update(random_samples())["kl"] for _ in range(5)]
+
+    kept, renewed = divergences(), divergences(renew_reference=2)
+    # One step per update, so the divergence is that from before it: 0 from the reference itself.
+    assert renewed[:2] == kept[:2]
+    assert [kl == 0 for kl in renewed] == [True, False, True, False, True]
+    assert all(kl > 0 for kl in kept[1:])
+
+
 def test_only_a_reference_of_its_own_can_be_renewed():
-    with pytest.raises(BadOptionError, match="none: give a kl_weight"):
+    with pytest.raises(BadOptionError, match=r"none: give a loss\.kl_weight"):
         Learner(small_model(), LearnerSettings(), ON_POLICY).renew_reference()
+    renewing = LearnerSettings(renew_reference=10)
+    with pytest.raises(BadOptionError, match=r"none: give a loss\.kl_weight"):
+        Learner(small_model(), renewing, ON_POLICY)
+    with pytest.raises(BadOptionError, match="the base under an adapter"):
+        Learner(adapted(), renewing, PpoLoss(kl_weight=0.1))
+
+
+def test_the_reference_of_another_model_is_refused():
+    learner = Learner(small_model(), LearnerSettings(learning_rate=0.01), PpoLoss(kl_weight=0.1))
+    learner.update(random_samples())
+    assert not any(name.startswith("reference.") for name in learner.state().tensors), "it is what the run started from"
+    learner.renew_reference()
+    state = learner.state()
+    del state.tensors["reference.lm_head.weight"]
+    with pytest.raises(ValueError, match=r"one that differs in reference\.lm_head\.weight"):
+        learner.load_state(state)
 
 
 def test_steps_of_so_many_samples():

@@ -111,8 +111,8 @@ def test_each_role_has_weights_a_learner_and_a_checkpoint_of_its_own(tmp_path):
         saved = TabularModel.from_pretrained(model_of(str(last), student.name))
         assert torch.equal(saved.table.weight, student.policy.model.table.weight)
         assert student.learner.step == 4
-        assert student.learner._reference is not student.policy.model
-        assert not student.learner._reference.table.weight.any()
+        assert student.learner._reference.model is not student.policy.model
+        assert not student.learner._reference.model.table.weight.any()
     first = lines_of(tmp_path, "metrics.jsonl")[0]
     assert first["learner/first/grad_norm"] > 0
     assert first["learner/second/grad_norm"] > 0

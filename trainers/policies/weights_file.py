@@ -76,7 +76,7 @@ def write_weights(tensors: Mapping[str, Tensor], file: IO[bytes], dtype: torch.d
 def _untied(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     seen: set[tuple[int, int, torch.Size]] = set()
     for name, tensor in tensors.items():
-        place = (tensor.data_ptr(), tensor.storage_offset(), tensor.shape)
+        place = (tensor.data_ptr(), int(tensor.storage_offset()), tensor.shape)
         if place not in seen:
             seen.add(place)
             yield name, tensor

@@ -53,6 +53,7 @@ def test_a_killed_process_leaves_nothing(tmp_path):
             time.sleep(600)
     """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         path = process.stdout.readline().strip()
         try:
             assert load_file(path)["weight"].sum() == 1000

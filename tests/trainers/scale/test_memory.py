@@ -50,7 +50,7 @@ def test_a_learners_tensors_are_as_planned():
     assert line(memory, "gradients") == bytes_of(weight.grad for weight in weights)
     averages = [value for name, value in learner.state().tensors.items() if not name.endswith(".step")]
     assert line(memory, "the optimiser's averages") == bytes_of(averages)
-    assert line(memory, "reference model") == bytes_of(learner._reference.parameters())
+    assert line(memory, "reference model") == bytes_of(learner._reference.model.parameters())
     learner.forget_gradients()
     assert all(weight.grad is None for weight in weights)
 
