@@ -22,9 +22,10 @@ from trainers.losses.ppo import PpoLoss
 from trainers.policies.base import Codec, Policy, Request, Sampling, random_stream
 from trainers.policies.draw import draw
 from trainers.policies.hf import HfPolicy, load_policy
-from trainers.rollout import play, stream
+from trainers.rollout import play
 from trainers.samples import Context, Sample, build_samples
 from trainers.settings import LearnerSettings
+from trainers.streams import stream
 from trainers.train import Trainer
 from trainers.types import Completion, Group
 

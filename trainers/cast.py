@@ -24,7 +24,7 @@ from trainers.config import TrainConfig
 from trainers.players import EXPERT, RANDOM, Players, model_of, name_of
 from trainers.policies.base import Policy
 from trainers.policies.scripted import ANSWER_FORMS, ExpertPolicy, RandomPolicy
-from trainers.rollout import stream
+from trainers.streams import stream
 from trainers.types import Group
 
 if TYPE_CHECKING:

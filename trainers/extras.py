@@ -29,9 +29,10 @@ from trainers.credit.base import RememberingCredit
 from trainers.dynamic_sampling import DynamicSampling
 from trainers.judges import InfoJudge
 from trainers.replay import SuccessReplay, with_logprobs
-from trainers.rollout import RolloutStats, stream
+from trainers.rollout import RolloutStats
 from trainers.samples import Sample, build_samples
 from trainers.shaping import PenaliseInvalid, ScaleRewards, ShaperChain, ShaperState
+from trainers.streams import stream
 from trainers.types import Episode, Group
 
 Floats = NDArray[np.float64]

@@ -10,8 +10,9 @@ from trainers.config import TrainConfig
 from trainers.interrupt import Interruption
 from trainers.parallel import Ranks
 from trainers.policies.base import Policy, Sampling
-from trainers.rollout import RolloutStats, play, stream
+from trainers.rollout import RolloutStats, play
 from trainers.samples import Context
+from trainers.streams import stream
 from trainers.tasks import agents_of
 from trainers.types import Group
 

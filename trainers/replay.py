@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from trainers.rollout import stream
+from trainers.streams import stream
 from trainers.types import Completion, Episode, Group, Turn
 
 

@@ -20,8 +20,6 @@ An episode that goes wrong is data: it ends as "failed" (an error in the environ
 task, are raised.
 """
 
-import hashlib
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -33,6 +31,7 @@ from agent_gym.errors import BadOptionError
 from trainers.policies.base import EXPERT_ACTION, Messages, Policy, Request, Sampling, StreamingPolicy
 from trainers.samples import Context
 from trainers.stepping import each, expert_action, guarded
+from trainers.streams import stream
 from trainers.types import Completion, Episode, Group, Status, Turn
 
 _NOT_KEPT = {keys.MESSAGES, keys.ADMISSIBLE_ACTIONS, keys.ALIASES[keys.ADMISSIBLE_ACTIONS]}
@@ -393,9 +392,3 @@ def _turn(completion: Completion, before: Frame, after: Frame, answer: str) -> T
         reply=after.observation,
         info={name: value for name, value in after.info.items() if name not in _NOT_KEPT},
     )
-
-
-def stream(*numbers: int) -> int:
-    """Return the number of a random stream that belongs to these numbers alone, from 0 to 2⁶³ − 1."""
-    packed = struct.pack(f"<{len(numbers)}q", *numbers)
-    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1

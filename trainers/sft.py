@@ -27,9 +27,10 @@ from trainers.learner import Learner
 from trainers.losses.ppo import PpoLoss
 from trainers.policies.base import Codec, Request, Sampling
 from trainers.policies.scripted import ANSWER_FORMS, ExpertPolicy
-from trainers.rollout import play, stream
+from trainers.rollout import play
 from trainers.samples import Context, Sample, build_samples
 from trainers.settings import LearnerSettings
+from trainers.streams import stream
 from trainers.tasks import TaskOrder
 from trainers.types import Completion, Group
 

@@ -11,8 +11,9 @@ from tests.odd_env import OddEnv
 from tests.trainers.corridor import corridor
 from trainers.policies.base import Sampling
 from trainers.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
-from trainers.rollout import play, stream
+from trainers.rollout import play
 from trainers.stepping import expert_action
+from trainers.streams import stream
 from trainers.types import Completion
 from wrappers import wrap_for_llm
 

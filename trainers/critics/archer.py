@@ -33,9 +33,9 @@ from trainers.critics.lesson import Floats
 from trainers.critics.turns import Shown, TurnBuffer, Turns, shown_turns
 from trainers.optimiser import Optimiser
 from trainers.parallel import Ranks
-from trainers.rollout import stream
 from trainers.samples import Context
 from trainers.settings import LearnerSettings
+from trainers.streams import stream
 from trainers.types import Group
 
 _TABLE_RATE = 100.0

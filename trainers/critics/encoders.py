@@ -23,9 +23,9 @@ from trainers.logprobs import action_hidden, choose_precision, least_saved, make
 from trainers.policies.base import Policy, Request, Sampling, random_stream
 from trainers.policies.draw import draw
 from trainers.policies.tabular import TabularModel
-from trainers.rollout import stream
 from trainers.samples import Sample, split_by_prompt
 from trainers.settings import LearnerSettings
+from trainers.streams import stream
 
 Ids = tuple[int, ...]
 

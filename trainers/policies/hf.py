@@ -18,6 +18,7 @@ from trainers.policies.cache import RowCache
 from trainers.policies.chat import ChatCodec
 from trainers.policies.draw import draw
 from trainers.policies.load import LoraSettings, end_ids_of, load_model, usable_context
+from trainers.policies.packing import common_beginning, pack, split
 from trainers.types import Completion, Finish
 
 if TYPE_CHECKING:
@@ -146,10 +147,10 @@ class HfPolicy:
         with self._sampling(in_sessions):
             self._seat(in_sessions)
             in_sessions.sort(key=lambda answer: answer.row)
-            for block in _split(in_sessions, self._max_batch):
+            for block in split(in_sessions, self._max_batch):
                 self._answer(block)
             first = 1 + max((session.row for session in self._sessions.values()), default=-1)
-            for block in _split(alone, self._max_batch):
+            for block in split(alone, self._max_batch):
                 self._cache.make_room(first + len(block), max(len(answer.new) + answer.room for answer in block))
                 for row, answer in enumerate(block, start=first):
                     answer.row, self._cache.lengths[row] = row, 0
@@ -272,7 +273,7 @@ class HfPolicy:
             for answers in alike.values()
         ]
         todo.sort(key=lambda item: len(item[0]))
-        for chunk in _pack([len(new) for new, _ in todo], self._prefill_tokens):
+        for chunk in pack([len(new) for new, _ in todo], self._prefill_tokens):
             picked = todo[chunk]
             logits = self._forward([answers[0].row for _, answers in picked], [new for new, _ in picked])
             self._cache.permute([(copy.row, answers[0].row) for _, answers in picked for copy in answers[1:]])
@@ -283,7 +284,7 @@ class HfPolicy:
         """Process what all new prompts begin with once; return its length, which is less than any prompt's."""
         if len(fresh) < 2:
             return 0
-        shared = _common_beginning([answer.new[:-1] for answer in fresh])
+        shared = common_beginning([answer.new[:-1] for answer in fresh])
         if shared < _SHARED:
             return 0
         source = fresh[0].row
@@ -356,33 +357,6 @@ class HfPolicy:
     def _attention_dtype(self) -> torch.dtype:
         dtype: torch.dtype = self.model.dtype
         return dtype
-
-
-def _common_beginning(prompts: Sequence[tuple[int, ...]]) -> int:
-    # The first and the last in dictionary order differ no later than any two.
-    first, last = min(prompts), max(prompts)
-    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-
-
-def _split(answers: list[_Answer], size: int) -> Iterator[list[_Answer]]:
-    for start in range(0, len(answers), size):
-        yield answers[start : start + size]
-
-
-def _pack(lengths: Sequence[int], most: int) -> Iterator[slice]:
-    """Cut ascending lengths into runs of at most `most` tokens, padding included, without much padding.
-
-    A pass costs as much as a few hundred tokens whatever is in it, so small runs may be padded freely.
-    """
-    start = total = 0
-    for at, length in enumerate(lengths):
-        padded = length * (at - start + 1)
-        if at > start and (padded > most or (total >= 512 and padded > 1.15 * (total + length))):
-            yield slice(start, at)
-            start, total = at, 0
-        total += length
-    if start < len(lengths):
-        yield slice(start, len(lengths))
 
 
 def load_policy(
