@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from agent_gym.errors import BadOptionError
 from agent_gym.vector import Frame
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     def __init__(self, slots: WorkerSlots, slot: int, about: dict[str, Any]) -> None:
         """Stand for the environment of `slot`."""
         self.observation_space, self.action_space = about["observation_space"], about["action_space"]
-        self.metadata = about["metadata"]
+        self.metadata, self.render_mode = about["metadata"], about["render_mode"]
         self.fetched: deque[Frame] = deque()
         self._slots, self._slot = weakref.proxy(slots), slot
 
@@ -41,6 +42,33 @@ class RemoteEnv(gym.Env[Any, Any]):
             self.fetched.extend(self._slots.step([self._slot], [action]))
         frame = self.fetched.popleft()
         return frame.observation, frame.reward, frame.terminated, frame.truncated, frame.info
+
+    def render(self) -> Any:
+        """Return what the bare environment renders."""
+        return self._slots.call(self._slot, "render")
+
+    @property  # type: ignore[misc]  # it can't be set from here
+    def np_random(self) -> np.random.Generator:
+        """A copy of the generator; to draw from it changes nothing there."""
+        generator: np.random.Generator = self._slots.get(self._slot, "np_random")[1]
+        return generator
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed of the generator."""
+        return int(self._slots.get(self._slot, "np_random_seed")[1])
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Refuse: what is set in a worker would be forgotten with it, when another takes its place.
+
+        Raises:
+            BadOptionError: Always.
+        """
+        del force
+        raise BadOptionError(
+            f"expected settings when environments in worker processes are made, got {name}={value!r} for one that is "
+            "there: make new ones, or do without workers."
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Return a public attribute of the bare environment; of a method, a function that calls it there."""
@@ -65,7 +93,8 @@ class Fetcher:
         options = dict(options) if options is not None else None
         mask = options.pop("reset_mask", None) if options is not None else None
         number = self._slots.num_slots
-        seeds = [seed + place for place in range(number)] if isinstance(seed, int) else seed or [None] * number
+        seeds = [seed + place for place in range(number)] if isinstance(seed, int) else seed
+        seeds = [None] * number if seeds is None else seeds
         if len(seeds) != number or (mask is not None and np.shape(mask) != (number,)):
             return  # the VectorEnv refuses it, in better words
         places = list(range(number)) if mask is None else np.flatnonzero(mask).tolist()

@@ -61,7 +61,7 @@ class Worker:
     def about(self) -> dict[str, Any]:
         """Return what the other side shows of the environments."""
         env = next(iter(self.envs.values()))
-        return {name: getattr(env, name) for name in ("observation_space", "action_space", "metadata")}
+        return {name: getattr(env, name) for name in ("observation_space", "action_space", "metadata", "render_mode")}
 
     def answer(self, request: Request) -> Reply:
         """Carry out a request; what the environment raises is the answer."""

@@ -101,6 +101,24 @@ def test_make_vec_takes_workers():
     envs.close()
 
 
+def test_what_a_vector_environment_tells_of_its_environments_is_what_it_is_there():
+    told = []
+    for workers in (0, 2):
+        envs = TextVectorEnv.of("AgentGym/FrozenLake-v0", 3, workers=workers, render_mode="ansi")
+        envs.reset(seed=4)
+        envs.step(("down", "right", "left"))
+        told.append((envs.render_mode, envs.render(), envs.np_random_seed, envs.get_attr("split")))
+        told[-1] += tuple(str(generator.bit_generator.state) for generator in envs.np_random)
+        with pytest.raises(ValueError, match="list"):
+            envs.reset(seed=np.arange(2))
+        if workers:
+            with pytest.raises(BadOptionError, match=r"settings .* got split='valid'"):
+                envs.set_attr("split", "valid")
+        envs.close()
+    assert told[0] == told[1]
+    assert told[0][1][0].startswith("> down\n")
+
+
 def test_a_killed_worker_is_replaced_and_its_episodes_go_on():
     here, there = LocalSlots([odd_env.OddEnv() for _ in range(4)]), odd(4, workers=2)
     for slots in (here, there):
