@@ -273,6 +273,13 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
         make(**settings)
 
 
+def test_every_task_of_settings_that_are_taken_has_its_level():
+    """In a room of 6 × 6 one box is seldom nine pushes from its goal: here 300 rooms do not do."""
+    env = make(size=6, boxes=1, pushes=9, layouts=16)
+    env.reset(options={"task": "test/6-1-9-015"})
+    assert env.unwrapped.solution("test/6-1-9-015", cost="pushes").pushes == 9
+
+
 def test_an_unknown_generated_task_is_told_from_a_known_one():
     with pytest.raises(UnknownTaskError, match="expected a task id such as 'train/5-2-6-000', got 'train/5-2-6-999'"):
         make().reset(options={"task": "train/5-2-6-999"})

@@ -16,6 +16,9 @@ from agent_gym.errors import BadOptionError
 WIDEST = 200
 """States that are followed further from one depth. Where more are dropped, A* counts the pushes again."""
 _MOST_ROOMS = 300
+"""Rooms for the first level of a split, after which the settings are taken to have none."""
+_MORE_ROOMS = 30_000
+"""Rooms for the others, since one level shows that there are some."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -35,7 +38,8 @@ def make_level(split: str, size: int, boxes: int, pushes: int, number: int) -> L
     Raises:
         BadOptionError: If no such level comes up in many rooms.
     """
-    for attempt in range(_MOST_ROOMS):
+    most = _MORE_ROOMS if number else _MOST_ROOMS
+    for attempt in range(most):
         seed = ("sokoban", size, boxes, pushes, number, attempt)
         room = _room(size, boxes, seed)
         if room is None or SPLITS[digest("sokoban", _canonical(room)) % len(SPLITS)] != split:
@@ -44,7 +48,7 @@ def make_level(split: str, size: int, boxes: int, pushes: int, number: int) -> L
         if start is not None:
             return start
     raise BadOptionError(
-        f"expected settings for which levels are found, got none in {_MOST_ROOMS} rooms of size {size} with {boxes} "
+        f"expected settings for which levels are found, got none in {most} rooms of size {size} with {boxes} "
         f"boxes and {pushes} pushes; ask for fewer pushes or boxes, or a larger size."
     )
 
