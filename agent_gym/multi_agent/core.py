@@ -152,6 +152,10 @@ class TextGame(AECEnv[str, dict[str, str], str], abc.ABC):  # type: ignore[misc]
     def _set_state(self, state: Any) -> None:
         """Restore the simulator."""
 
+    def _is_asked(self, agent: str) -> bool:
+        """Return whether a command of this agent is waited for, and it knows all that it will know by then."""
+        return agent == self.turn
+
     def _cut(self) -> None:
         """Be told that the limit on turns ends the episode; may still `_tell` and `_pay`."""
 
@@ -185,7 +189,7 @@ class TextGame(AECEnv[str, dict[str, str], str], abc.ABC):  # type: ignore[misc]
         Raises:
             UnknownSplitError: If there is no such split.
         """
-        if split not in self._tasks:
+        if not isinstance(split, str) or split not in self._tasks:
             raise UnknownSplitError(
                 f"split must be one of {list(self.splits)}, got {split!r}.{did_you_mean(str(split), self.splits)}"
             )
@@ -243,13 +247,14 @@ class TextGame(AECEnv[str, dict[str, str], str], abc.ABC):  # type: ignore[misc]
     def expert_action(self, agent: str | None = None) -> str:
         """Return what the expert would do in the place of the agent whose turn it is.
 
+        Where agents act at the same time it may be any whose command is still to come.
+
         Raises:
             EpisodeError: If it is not this agent's turn.
         """
-        turn = self.turn
-        agent = turn if agent is None else agent
-        if agent is None or agent != turn:
-            raise EpisodeError(f"expert_action() is for the agent whose turn it is, {turn}, got {agent}.")
+        agent = self.turn if agent is None else agent
+        if agent is None or not self._is_asked(agent):
+            raise EpisodeError(f"expert_action() is for the agent whose turn it is, {self.turn}, got {agent}.")
         if agent not in self._experts:
             self._experts[agent] = Seat(self.make_expert(agent))
         return self._experts[agent].act(self.transcript(agent))

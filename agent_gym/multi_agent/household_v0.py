@@ -155,6 +155,9 @@ class Household(TextGame):
     def _turn(self) -> str | None:
         return None if self._verdict != "undecided" else self.possible_agents[len(self._said)]
 
+    def _is_asked(self, agent: str) -> bool:
+        return self.turn is not None and agent in self.possible_agents[len(self._said) :]
+
     def _understands(self, agent: str, command: str) -> bool:
         return command.strip() in self._known(agent)[1]
 

@@ -7,7 +7,7 @@ import pytest
 from pettingzoo.test import parallel_api_test
 
 from agent_gym import keys
-from agent_gym.errors import BadOptionError
+from agent_gym.errors import BadOptionError, EpisodeError
 from agent_gym.ltl.task import Task
 from agent_gym.multi_agent import household_v0
 from agent_gym.multi_agent.household_facts import Facts, read_proposition
@@ -58,18 +58,25 @@ def test_all_act_at_once_and_are_paid_alike():
     assert game.infos["robot_0"]["progress"] == 0.0
     rewards = {}
     while env.agents:
-        commands = {}
-        state = game.get_state()
-        for agent in env.agents:
-            commands[agent] = game.expert_action(agent)
-            game.step(commands[agent])
-        game.set_state(state)
+        commands = {agent: game.expert_action(agent) for agent in env.agents}
         _, rewards, terminations, _, infos = env.step(commands)
     assert set(terminations.values()) == {True}
     # The last step puts both things down: 1 for the team, less the cost of each robot's own command.
     assert rewards == {agent: 1.0 - 0.125 * (commands[agent] != "wait") for agent in commands}
     assert infos["robot_1"][keys.SCORE] == infos["robot_1"]["progress"] == 1.0
     assert infos["robot_0"][keys.SUBGOALS] == ("in(book 1, bed 1)", "in(pencil 1, desk 1)")
+
+
+def test_the_expert_of_a_robot_that_has_spoken_is_not_asked():
+    game = household_v0.raw_env()
+    game.reset(seed=0, options={"task": TWO_THINGS})
+    second = game.expert_action("robot_1")
+    game.step("wait")
+    assert game.expert_action("robot_1") == second  # what robot_0 does is not seen before the step is over
+    with pytest.raises(EpisodeError, match="turn it is, robot_1, got robot_0"):
+        game.expert_action("robot_0")
+    with pytest.raises(EpisodeError, match="turn it is, robot_1, got robot_2"):
+        game.expert_action("robot_2")
 
 
 def test_a_robot_that_comes_too_late_finds_nothing():
