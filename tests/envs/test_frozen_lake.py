@@ -220,6 +220,8 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
 def test_an_unknown_task_is_told_from_a_known_one():
     with pytest.raises(UnknownTaskError, match="expected a task id such as 'train/4-3-000'"):
         make().unwrapped.optimal_value("train/4-3-64")
+    with pytest.raises(UnknownTaskError, match="such as 'valid/8-13-000', got 'train/4-3-000'"):  # 0.2 · 8 · 8 = 12.8
+        make(size=8, split="valid").reset(options={"task": "train/4-3-000"})
 
 
 def test_drawings_show_the_player_in_every_cell():

@@ -264,6 +264,7 @@ def test_bad_files_get_clear_errors(game_files, tmp_path):
         "alone": ({".z8": content}, GameFileError, "beside it in alone.json"),
         "glulx": ({".ulx": b"Glul"}, UnsupportedGameError, "plays no Glulx files .* put glulx.json"),
         "words": ({".json": b"once upon a time"}, GameFileError, "expected JSON"),
+        "deep": ({".json": b"[" * 100_000}, GameFileError, "expected JSON"),
         "list": ({".json": b"[1]"}, GameFileError, "missing: no table"),
         "other": ({".json": b'{"world": []}'}, GameFileError, r"missing: \['KB', 'infos', 'quests'\]"),
         "unsound": ({".json": json.dumps(unsound).encode()}, GameFileError, "unsound.json: expected a game"),

@@ -54,7 +54,9 @@ def stamps_of(path: str, name: str) -> tuple[Stamp, ...]:
     root = Path(path).expanduser().absolute()
     if not root.exists():
         raise DataNotFoundError(f"{name} must be a file or directory with questions, got {path!r}, which is not there.")
-    files = [root] if root.is_file() else sorted(one for one in root.iterdir() if one.suffix in (".json", ".jsonl"))
+    files = [root]
+    if root.is_dir():
+        files = sorted(one for one in root.iterdir() if one.suffix in (".json", ".jsonl") and not one.is_dir())
     if not files:
         raise DataNotFoundError(f"{name} must be a directory with .json or .jsonl files, got {path!r} without any.")
     return tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
@@ -142,7 +144,7 @@ class _Entry:
     def split(self, file: Path) -> str:
         if "split" in self.value:
             word = self.value["split"]
-            if word not in _SPLIT_WORDS:
+            if not isinstance(word, str) or word not in _SPLIT_WORDS:
                 raise self._error(f"one of {list(_SPLIT_WORDS)} in 'split'", word)
             return _SPLIT_WORDS[word]
         words = file.stem.lower().replace("-", "_").replace(".", "_").split("_")

@@ -154,7 +154,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GameFileError(f"{path}: expected JSON, got {type(error).__name__}: {error}.") from error
     needed = {"world", "quests", "infos", "KB"}
     if not isinstance(table, dict) or not needed <= set(table):

@@ -140,6 +140,7 @@ QUESTION = {"question": "Who?", "answer": "Alda"}
         (lines(GOOD, {"question": "Who?", "answers": "x"}), r"line 2: expected a list of texts in 'answers', got 'x'"),
         (lines(GOOD, QUESTION | {"titles": [1]}), r"line 2: expected a list of texts in 'titles'"),
         (lines(GOOD, QUESTION | {"split": "exam"}), r"line 2: expected one of \['train', .*\] in 'split', got 'exam'"),
+        (lines(GOOD, QUESTION | {"split": ["train"]}), r"line 2: expected one of .* in 'split', got \['train'\]"),
         (lines(GOOD, QUESTION | {"history": [["Who?"]]}), r"line 2: expected a list of \[question, answer\] pairs"),
         (lines(GOOD, QUESTION | {"rewrite": ""}), r"line 2: expected a text in 'rewrite', got ''"),
         (lines(GOOD, QUESTION | {"context": "Alda"}), r"line 2: expected a list of \[title, …\] pairs in 'context'"),
@@ -174,6 +175,9 @@ def test_nothing_there(tmp_path):
         stamps_of(str(tmp_path / "nowhere"), "data")
     with pytest.raises(DataNotFoundError, match=r"SEARCH_QA_DATA must be a directory with \.json"):
         stamps_of(str(tmp_path), "SEARCH_QA_DATA")
+    (tmp_path / "folder.json").mkdir()  # is no file, whatever its name
+    with pytest.raises(DataNotFoundError, match="without any"):
+        stamps_of(str(tmp_path), "data")
 
 
 def test_the_published_questions(hotpotqa_data):
