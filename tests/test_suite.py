@@ -1,5 +1,6 @@
 """What is said of the environments in one place is true, and the pages made of it are up to date."""
 
+import functools
 import re
 
 import gymnasium as gym
@@ -7,7 +8,7 @@ import pytest
 from gymnasium.wrappers import TimeLimit
 
 import agent_gym  # noqa: F401  registers the ids
-from agent_gym.errors import MissingExtraError
+from agent_gym.errors import BadOptionError, MissingExtraError, UnknownSplitError
 from agent_gym.multi_agent.games import game_names, is_game, load_game
 from agent_gym.registration import IDS
 from agent_gym.suite import ENVIRONMENTS, GAMES, about, settings_of
@@ -68,6 +69,14 @@ def test_every_setting_is_explained(name):
     explained = dict(re.findall(r"^\| `(\w+)` \| `.*?` \| (.*) \|$", section, re.MULTILINE))
     assert list(explained) == list(settings_of(name))
     assert all(explained.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_setting_takes_a_list_and_each_says_so(name):
+    make = load_game(name).env if is_game(name) else functools.partial(gym.make, name)
+    for setting in (*settings_of(name), "split"):
+        with pytest.raises((BadOptionError, UnknownSplitError), match=r"\['a list'\]"):
+            make(**{setting: ["a list"]})
 
 
 def test_the_pages_are_up_to_date():

@@ -71,8 +71,6 @@ class ForeignEnv(SmallEnv):
             it is what the library makes of it, which may be the end of the game.
     """
 
-    example_task = "train/00000"
-
     def __init__(self, *, game: str, split: str, tasks: int, invalid: str, render_mode: str | None) -> None:
         """Name the tasks; the library is loaded when the first episode starts."""
         count = check_count("tasks", tasks, 1, MOST_TASKS)

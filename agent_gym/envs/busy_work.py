@@ -44,8 +44,6 @@ class BusyWorkEnv(DiagnosticEnv):
         (0.0, 0.9)
     """
 
-    example_task = "train/conclusion-introduction-outlook"
-
     def __init__(self, *, split: str = "train", render_mode: str | None = None) -> None:
         """Deal the orders of three parts out of five, 60 in all, to the splits: 36 to train, 12 to each other."""
         orders = shuffled(["-".join(order) for order in itertools.permutations(PARTS, PARTS_WANTED)], "busy work")

@@ -29,14 +29,9 @@ SPLITS = ("test", "train", "valid")
 
 
 class SmallEnv(TextEnv):
-    """An environment with one list of generated tasks per split.
-
-    Attributes:
-        example_task: A task id to show in error messages.
-    """
+    """An environment with one list of generated tasks per split."""
 
     splits = SPLITS
-    example_task: ClassVar[str]
 
     def __init__(self, *, tasks: Mapping[str, Sequence[str]], split: str, render_mode: str | None) -> None:
         """Take the task ids of each split."""
@@ -54,9 +49,9 @@ class SmallEnv(TextEnv):
 
     def _check_task(self, task: str) -> None:
         if task not in self._split_of:
+            known = self._tasks[self.split][0]
             raise UnknownTaskError(
-                f"expected a task id such as {self.example_task!r}, got {task!r}; tasks(split) lists those of these "
-                "settings."
+                f"expected a task id such as {known!r}, got {task!r}; tasks(split) lists those of these settings."
             )
 
     def _frame_info(

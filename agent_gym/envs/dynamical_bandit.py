@@ -190,8 +190,6 @@ class DynamicalBanditText(DiagnosticEnv):
     group meet the same; `info["regret"]` is as in the form with vectors.
     """
 
-    example_task = "train/000"
-
     def __init__(
         self,
         *,

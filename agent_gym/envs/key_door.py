@@ -48,8 +48,6 @@ class KeyDoorEnv(DiagnosticEnv):
         Your hands are empty.
     """
 
-    example_task = "train/3-11-21-3-21"
-
     def __init__(
         self, *, split: str = "train", size: int = 3, layouts: int = 64, render_mode: str | None = None
     ) -> None:

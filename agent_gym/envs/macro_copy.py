@@ -36,8 +36,6 @@ class MacroCopyEnv(DiagnosticEnv):
         Written: 0 of 3. The next symbol is a.
     """
 
-    example_task = "train/symbols-64-000"
-
     def __init__(
         self,
         *,

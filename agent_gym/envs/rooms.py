@@ -61,8 +61,6 @@ class RoomsEnv(DiagnosticEnv):
         5
     """
 
-    example_task = "train/row-5-000"
-
     def __init__(
         self,
         *,

@@ -32,7 +32,7 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from agent_gym import keys
 from agent_gym.core import Expert, with_known_settings
-from agent_gym.envs.diagnostic import check_name, digest
+from agent_gym.envs.diagnostic import check_count, check_name, digest
 from agent_gym.errors import UnknownTaskError, did_you_mean
 from agent_gym.multi_agent.core import TextGame
 from agent_gym.multi_agent.parts import View, one_line
@@ -73,7 +73,7 @@ class TwentyQuestions(TextGame):
             reward: `"success"` or `"questions"`.
             render_mode: `"ansi"` or `None`.
         """
-        limit = None if questions is None else 2 * questions
+        limit = None if questions is None else 2 * check_count("questions", questions, 1, 100_000)
         super().__init__(tasks=_tasks(), split=split, max_turns=limit, render_mode=render_mode)
         self._reward = check_name("reward", reward, REWARDS)
         self._name = ""

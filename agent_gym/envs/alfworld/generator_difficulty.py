@@ -76,7 +76,7 @@ def as_difficulty(value: str | Difficulty | None) -> Difficulty:
         return DIFFICULTIES["standard"]
     if isinstance(value, Difficulty):
         return value
-    if value in DIFFICULTIES:
+    if isinstance(value, str) and value in DIFFICULTIES:
         return DIFFICULTIES[value]
     hint = did_you_mean(value, DIFFICULTIES) if isinstance(value, str) else ""
     raise BadOptionError(f"difficulty must be one of {', '.join(DIFFICULTIES)} or a Difficulty; got {value!r}.{hint}")

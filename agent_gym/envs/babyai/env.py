@@ -53,7 +53,6 @@ class BabyAIEnv(LevelEnv):
         You carry nothing.
     """
 
-    example_task = f"train/{LEVEL}-0000"
     digits = 4
 
     def __init__(

@@ -61,7 +61,7 @@ def make_game(level: str) -> Any:
         MissingExtraError: Without minigrid.
     """
     known = levels()
-    if level not in known:
+    if not isinstance(level, str) or level not in known:
         raise BadOptionError(
             f"level must be one of minigrid's BabyAI levels, such as 'GoToLocal', got {level!r}."
             f"{did_you_mean(str(level), known)} Known are {', '.join(known)}."

@@ -53,8 +53,6 @@ class FrozenLakeEnv(SmallEnv):
         .O.G
     """
 
-    example_task = "train/4-3-000"
-
     def __init__(
         self,
         *,

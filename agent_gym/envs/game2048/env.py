@@ -49,8 +49,6 @@ class Game2048Env(SmallEnv):
           .   .   .   .
     """
 
-    example_task = "train/4-000"
-
     def __init__(
         self,
         *,

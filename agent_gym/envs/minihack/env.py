@@ -46,7 +46,6 @@ class MiniHackEnv(LevelEnv):
         You have no key.
     """
 
-    example_task = f"train/{LEVEL}-000"
     digits = 3
 
     def __init__(

@@ -47,19 +47,20 @@ class Kind:
 def kind_of(
     challenge: str, *, level: int, rewards: str, goal: str, recipe: int, take: int, rooms: int, skills: str
 ) -> Kind:
-    """Check the settings that a challenge has, and put them together.
+    """Check all settings, and put together those that a challenge has.
 
     Raises:
         BadOptionError: If one is not known or out of range.
     """
     check_name("challenge", challenge, CHALLENGES)
     check_name("goal", goal, GOALS)
+    check_name("rewards", rewards, REWARDS)
+    check_count("level", level, 1, 30 if challenge == "treasure-hunter" else 300)
+    cooking = _cooking(recipe, take, rooms, skills)
     if challenge == "simple":
-        check_name("rewards", rewards, REWARDS)
         return Kind(challenge, (("rewards", rewards), ("goal", goal)), f"{challenge}-{rewards}-{goal}")
     if challenge == "cooking":
-        return _cooking(recipe, take, rooms, skills)
-    check_count("level", level, 1, 300 if challenge == "coin-collector" else 30)
+        return cooking
     if challenge == "coin-collector" and (level - 1) // 100 * ((level - 1) % 100 + 1) + (level - 1) % 100 >= MOST_ROOMS:
         raise BadOptionError(f"level must be one with at most {MOST_ROOMS} rooms, which fit into a game, got {level}.")
     return Kind(challenge, (("level", level), ("goal", goal)), f"{challenge}-{level}-{goal}")
