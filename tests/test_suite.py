@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -73,7 +74,7 @@ def test_every_setting_is_explained(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_setting_takes_a_list_and_each_says_so(name):
-    make = load_game(name).env if is_game(name) else functools.partial(gym.make, name)
+    make: Any = load_game(name).env if is_game(name) else functools.partial(gym.make, name)
     for setting in (*settings_of(name), "split"):
         with pytest.raises((BadOptionError, UnknownSplitError), match=r"\['a list'\]"):
             make(**{setting: ["a list"]})

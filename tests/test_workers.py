@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -102,7 +103,7 @@ def test_make_vec_takes_workers():
 
 
 def test_what_a_vector_environment_tells_of_its_environments_is_what_it_is_there():
-    told = []
+    told: list[tuple[Any, ...]] = []
     for workers in (0, 2):
         envs = TextVectorEnv.of("AgentGym/FrozenLake-v0", 3, workers=workers, render_mode="ansi")
         envs.reset(seed=4)
@@ -110,7 +111,7 @@ def test_what_a_vector_environment_tells_of_its_environments_is_what_it_is_there
         told.append((envs.render_mode, envs.render(), envs.np_random_seed, envs.get_attr("split")))
         told[-1] += tuple(str(generator.bit_generator.state) for generator in envs.np_random)
         with pytest.raises(ValueError, match="list"):
-            envs.reset(seed=np.arange(2))
+            envs.reset(seed=np.arange(2))  # type: ignore[arg-type]  # that is what is refused
         if workers:
             with pytest.raises(BadOptionError, match=r"settings .* got split='valid'"):
                 envs.set_attr("split", "valid")
