@@ -20,7 +20,7 @@ from agent_gym.envs.scienceworld.engine import NOT_UNDERSTOOD, Setup
 from agent_gym.envs.scienceworld.expert import GoldPath
 from agent_gym.envs.scienceworld.kinds import VARIATIONS, check_simplifications, kinds_of, variations
 from agent_gym.envs.scienceworld.session import Session, forget_frames
-from agent_gym.errors import BadOptionError, MissingExtraError, StateError, UnknownTaskError
+from agent_gym.errors import BadOptionError, MissingExtraError, StateError, UnknownTaskError, WorkerError
 
 needs_scienceworld = pytest.mark.skipif(
     importlib.util.find_spec("scienceworld") is None or importlib.util.find_spec("py4j") is None,
@@ -260,6 +260,28 @@ def test_a_forked_process_has_a_machine_of_its_own_which_ends_with_it():
 
 
 @needs_scienceworld
+def test_a_machine_that_is_killed_is_replaced_and_episodes_go_on():
+    commands = ("open door to kitchen", "go to kitchen", "look around", "open fridge")
+    expected = played(FIND, commands)
+    forget_frames()
+    session = Session()
+    session.begin(FIND)
+    for command in commands[:2]:
+        session.play(command)
+    machine = session._own_game().machine
+    machine._process.kill()
+    machine._process.wait()
+    assert [session.play(command) for command in commands[2:]] == expected[3:]
+    game = session._own_game()
+    assert game.machine is not machine
+    game.machine._process.kill()  # not waited for: it may die while it is asked
+    with pytest.raises(WorkerError, match="say the same again"):  # noqa: PT012  until it has died
+        while True:
+            game.play("look around")
+    session.close()  # what it held has gone with the machine
+
+
+@needs_scienceworld
 def test_a_state_belongs_to_its_simplifications():
     env, other = make().unwrapped, make(simplifications="").unwrapped
     env.reset(seed=0)
@@ -280,6 +302,7 @@ def test_kinds_are_named_together_or_all():
     [
         ({"kind": "biol"}, r"Did you mean 'boil'\?"),
         ({"kind": "boil+"}, "kind must be one of"),
+        ({"kind": "all+boil"}, r"kind must be one of .*, got 'all'"),
         ({"kind": None}, "kind must be 'all'"),
         ({"simplifications": "openDoor"}, r"Did you mean 'openDoors'\?"),
         ({"simplifications": "easy+openDoors"}, "'easy' alone"),

@@ -91,7 +91,7 @@ class _Shared:
 
 @lru_cache(maxsize=1)
 def _shared_on(machine: Java) -> _Shared:
-    with machine.lock:
+    with machine.held():
         return _Shared(machine)
 
 
@@ -114,25 +114,26 @@ class Game:
 
     def close(self) -> None:
         """Let Java free it."""
-        with self.machine.lock:
-            self._shared.give_to(None)
+        if self.machine.runs:
+            with self.machine.held():
+                self._shared.give_to(None)
         self._free()
 
     def start(self, setup: Setup) -> Frame:
         """Load a task and look around, as scienceworld's own `reset` does; return the description and the sight."""
-        with self.machine.lock:
+        with self.machine.held():
             seen = self.load(setup)
             return self._frame(f"{self._server.getTaskDescription()}\n\n{seen}")
 
     def load(self, setup: Setup) -> str:
         """Do the same and return the sight alone, which is quicker."""
-        with self.machine.lock:
+        with self.machine.held():
             self._load(setup, gold=False)
             return str(self._server.step("look around"))
 
     def gold(self, setup: Setup) -> tuple[str, ...]:
         """Return the commands with which scienceworld's own player solves a task; it plays it for that."""
-        with self.machine.lock:
+        with self.machine.held():
             self._shared.paths.precomputedExhaustivePaths().clear()  # or else what was asked for before has a say
             self._load(setup, gold=True)
             found = self._server.getGoldActionSequence()
@@ -142,19 +143,19 @@ class Game:
 
     def play(self, command: str) -> Frame:
         """Say something and return what comes of it."""
-        with self.machine.lock:
+        with self.machine.held():
             self._shared.give_to(self)
             return self._frame(str(self._server.step(command)))
 
     def repeat(self, command: str) -> None:
         """Say something whose outcome is known."""
-        with self.machine.lock:
+        with self.machine.held():
             self._shared.give_to(self)
             self._server.step(command)
 
     def cancel(self) -> None:
         """Take back a command that the engine has asked back about."""
-        with self.machine.lock:
+        with self.machine.held():
             interface = self._content(self._server.agentInterface())
             parser = interface.inputParser()
             parser.clearAmbiguousState()
@@ -162,8 +163,8 @@ class Game:
 
     @property
     def is_here(self) -> bool:
-        """Whether it was made in this process, and not in one that this was forked from."""
-        return os.getpid() == self._pid
+        """Whether it was made in this process, not in one that this was forked from, on a machine that still runs."""
+        return os.getpid() == self._pid and self.machine.runs
 
     def _load(self, setup: Setup, *, gold: bool) -> None:
         self._shared.give_to(None)

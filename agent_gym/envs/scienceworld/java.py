@@ -1,18 +1,20 @@
 """One Java machine per process, on which ScienceWorld's engine runs for all environments of the process.
 
 It is started when it is first needed, since that takes seconds, and ends with the process. A forked child starts its
-own. Two settings of it matter: every object has the same identity hash, so that the order in which the engine's hash
-sets are gone through depends on what was put into them, and not on what the machine has done before; and the state of
-Java's random generators may be read.
+own, and one that has died is replaced. Two settings of it matter: every object has the same identity hash, so that the
+order in which the engine's hash sets are gone through depends on what was put into them, and not on what the machine
+has done before; and the state of Java's random generators may be read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ _OPTIONS = (
     "-XX:+UseSerialGC",
 )
 _INSTALL = "pip install 'agent-gym[scienceworld]'"
+_DYING_S = 10.0
+"""How long a machine that does not answer may take to end, before it counts as running."""
 _OLDEST = 9
 """Java version that knows all options."""
 
@@ -76,7 +80,6 @@ class Java:
     """A running Java machine with ScienceWorld's engine.
 
     Attributes:
-        lock: Held while something is done in it: the engine keeps much in one place for all games.
         jvm: Its classes.
     """
 
@@ -90,7 +93,7 @@ class Java:
         jar, java = _engine_file(), find_java()
         from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         try:
             port, token, self._process = launch_gateway(
                 classpath=str(jar),
@@ -117,13 +120,42 @@ class Java:
         nowhere = self.jvm.java.io.PrintStream(self.jvm.java.io.OutputStream.nullOutputStream())
         self.jvm.java.lang.System.setOut(nowhere)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others away while something is done in it: the engine keeps much in one place for all games.
+
+        Raises:
+            WorkerError: If the machine ends meanwhile, or has ended before.
+        """
+        from py4j.protocol import Py4JError, Py4JJavaError
+
+        with self._lock:
+            try:
+                yield
+            except Py4JJavaError:
+                raise
+            except Py4JError as error:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_DYING_S)
+                if self.runs:
+                    raise
+                raise WorkerError(
+                    "the Java machine with ScienceWorld's engine has ended, killed or out of memory: say the same "
+                    "again, and the episode goes on in a new one."
+                ) from error
+
     def singleton(self, name: str) -> Any:
         """Return the one instance of a Scala object."""
         return self.jvm.java.lang.Class.forName(f"{name}$").getField("MODULE$").get(None)
 
     def forget(self, *objects: Any) -> None:
         """Let Java free what these stand for."""
-        for one in objects:
+        for one in objects if self.runs else ():
             self._gateway.detach(one)
 
     @property
@@ -142,14 +174,14 @@ _starting = threading.Lock()
 
 
 def java() -> Java:
-    """Return the Java machine of this process; the first call starts it.
+    """Return the Java machine of this process, started if there is none, or none any more.
 
     Raises:
         MissingExtraError: If what it needs is not installed.
     """
     global _running
     with _starting:
-        if _running is None:
+        if _running is None or not _running.runs:
             _running = Java()
         return _running
 

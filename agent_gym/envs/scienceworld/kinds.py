@@ -75,7 +75,7 @@ def kinds_of(setting: str) -> tuple[str, ...]:
         return tuple(VARIATIONS)
     if not isinstance(setting, str):
         raise BadOptionError(f"kind must be 'all', or kinds of tasks joined with '+', got {setting!r}.")
-    return tuple(sorted({check_name("kind", one, [*VARIATIONS, ALL]) for one in setting.split("+")}))
+    return tuple(sorted({check_name("kind", one, list(VARIATIONS)) for one in setting.split("+")}))
 
 
 def check_simplifications(setting: str, kinds: tuple[str, ...]) -> str:

@@ -128,7 +128,7 @@ class Session:
         self._at = (setup, played)
 
     def _own_game(self) -> Game:
-        """Return the game, which in a forked child is a new one."""
+        """Return the game: a new one in a forked child, and where the Java machine has died."""
         if self._game is None or not self._game.is_here:
             self._game, self._at = Game(), None
         return self._game
