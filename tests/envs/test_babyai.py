@@ -1,9 +1,11 @@
 """BabyAI: minigrid's games, told in words that are true of its grid, with keys that tell all states apart."""
 
 import importlib.util
+import io
 import random
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium as gym
 import pytest
@@ -244,6 +246,16 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
 def test_unknown_tasks_are_told_from_known_ones(task):
     with pytest.raises(UnknownTaskError, match="such as 'train/GoToLocal-0000'"):
         make().reset(options={"task": task})
+
+
+@needs_minigrid
+def test_games_that_start_in_threads_leave_standard_output_where_it_is(monkeypatch):
+    ours = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", ours)
+    envs = [make() for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda env: [env.reset(seed=seed) for seed in range(50)], envs))
+    assert sys.stdout is ours
 
 
 def test_without_minigrid_the_extra_is_named(monkeypatch):

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ from agent_gym.errors import BadOptionError, MissingExtraError, did_you_mean
 
 _WITHOUT_EXPERT = ("KeyInBox", "PutNextS5N2Carrying", "PutNextS6N3Carrying", "PutNextS7N4Carrying")
 """Levels of which the package's bot solves no task, so that nothing here would show them to be solvable."""
+_QUIET = threading.Lock()
+"""There is one standard output in a process: threads that take it away at once would not give back the right one."""
 _TRIES = 400
 _MIDDLE = 3
 """Column of the agent in its view; it stands in the last row."""
@@ -71,7 +74,7 @@ def make_game(level: str) -> Any:
 
 def start(game: Any, seed: int) -> list[Any]:
     """Start the game of a seed and return what is seen: type, colour and state of each cell of the view, by column."""
-    with contextlib.redirect_stdout(io.StringIO()):  # minigrid prints what it draws in vain
+    with _QUIET, contextlib.redirect_stdout(io.StringIO()):  # minigrid prints what it draws in vain
         observation, _ = game.reset(seed=seed)
     seen: list[Any] = observation["image"].tolist()
     return seen
