@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -285,6 +287,31 @@ def test_bad_files_get_clear_errors(game_files, tmp_path):
     (tmp_path / "story.txt").write_text("x")
     with pytest.raises(GameFileError, match="ends in one of"):
         make(games=tmp_path / "story.txt")
+
+
+IN_THREADS = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+import gymnasium, agent_gym
+
+def start(settings):
+    env = gymnasium.make("AgentGym/TextWorld-v0", **settings)
+    return env.reset(options={"task": env.unwrapped.tasks("train")[0]})[0]
+
+with ThreadPoolExecutor(4) as threads:
+    print(json.dumps(list(threads.map(start, json.loads(sys.argv[1])))))
+"""
+
+
+def test_games_that_are_loaded_in_threads_are_what_they_are_alone(root):
+    """In a fresh process, since what the engine has parsed once it does not parse again."""
+    settings = [{}, HUNT, COOKING, COOKING | {"rooms": 1}]
+    envs = [make(**one) for one in settings]
+    alone = [env.reset(options={"task": env.unwrapped.tasks("train")[0]})[0] for env in envs]
+    asked = [sys.executable, "-c", IN_THREADS, json.dumps(settings)]
+    done = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == alone
 
 
 def test_a_game_is_the_same_whoever_makes_it_and_a_maker_that_is_killed_is_replaced(tmp_path):

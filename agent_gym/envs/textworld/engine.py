@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from agent_gym.envs.textworld.files import GamePath
 from agent_gym.envs.textworld.maker import EXTRA
 from agent_gym.errors import GameFileError, MissingExtraError
 
+ENGINE = threading.RLock()
+"""Held while the engine is asked: its parsers keep what they are at in one place for all threads."""
 _KEPT = 64
 _REMEMBERED = 500
 _PLACES = ("at", "in", "on")

@@ -12,7 +12,7 @@ import gymnasium as gym
 from agent_gym import keys
 from agent_gym.core import Expert, TextEnv, with_known_settings
 from agent_gym.envs.diagnostic import check_count, check_path, limited
-from agent_gym.envs.textworld.engine import Player, load_game
+from agent_gym.envs.textworld.engine import ENGINE, Player, load_game
 from agent_gym.envs.textworld.expert import WalkthroughExpert
 from agent_gym.envs.textworld.library import GameFiles, GeneratedGames, Library
 from agent_gym.envs.textworld.tasks import MOST_LAYOUTS, kind_of
@@ -123,19 +123,22 @@ class TextworldEnv(TextEnv):
         self._player = None
 
     def _start(self, task: str) -> tuple[str, dict[str, Any]]:
-        game = load_game(self._library.game(task))
-        if self._player is None or self._player.game is not game:
-            self._player = Player(game)
-        self._playing = task
-        observation = self._player.reset()
-        return observation, self._info(self._player, valid=True)
+        path = self._library.game(task)
+        with ENGINE:
+            game = load_game(path)
+            if self._player is None or self._player.game is not game:
+                self._player = Player(game)
+            self._playing = task
+            observation = self._player.reset()
+            return observation, self._info(self._player, valid=True)
 
     def _act(self, command: str) -> tuple[str, float, bool, dict[str, Any]]:
         player = self.player
         before = player.score
-        observation, valid = player.step(command)
-        over = player.position.won or player.position.lost
-        return observation, player.score - before, over, self._info(player, valid=valid)
+        with ENGINE:
+            observation, valid = player.step(command)
+            over = player.position.won or player.position.lost
+            return observation, player.score - before, over, self._info(player, valid=valid)
 
     def _info(self, player: Player, *, valid: bool) -> dict[str, Any]:
         commands, won = player.commands, player.position.won

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent_gym.envs.textworld.engine import Player
+from agent_gym.envs.textworld.engine import ENGINE, Player
 
 
 class WalkthroughExpert:
@@ -31,8 +31,9 @@ class WalkthroughExpert:
     def act(self) -> str:
         """Return the next command of the policy."""
         player = self._player()
-        policy = self._policy(player)
-        commands = player.commands
+        with ENGINE:
+            policy = self._policy(player)
+            commands = player.commands
         for command in (*policy[:1], *self._walkthrough(player)):
             if command in commands:
                 return command

@@ -33,6 +33,7 @@ class Maker:
         """Start nothing yet."""
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
+        self._lock = threading.Lock()
 
     def make(self, request: dict[str, Any], directory: Path) -> None:
         """Make the game of a request into a directory.
@@ -42,7 +43,8 @@ class Maker:
             GameFileError: If it can't be made, with what the engine says.
             MissingExtraError: If the engine is not installed.
         """
-        answer = self._ask(json.dumps(request | {"into": os.fspath(directory)}))
+        with self._lock:  # there is one answer at a time, whichever thread has asked
+            answer = self._ask(json.dumps(request | {"into": os.fspath(directory)}))
         if answer.get("again"):
             raise GenerationError(answer["error"])
         if "error" in answer:
