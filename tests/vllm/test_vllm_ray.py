@@ -1,36 +1,31 @@
 """Rollout workers of a Ray cluster, each with a real engine of its own, and a learner that sends them its weights."""
 
-import json
-import os
-import subprocess
-import sys
+import importlib
+from collections.abc import Iterator
 
 import pytest
 
 pytest.importorskip("vllm", reason="`make test-vllm` installs it in an environment of its own")
 pytest.importorskip("ray", reason="`make test-vllm` installs it beside vLLM")
 
-from tests.vllm.models import CACHE_GIB, small_model
+from tests.vllm.runs import train
+from trainers.ray_engine.cluster import load_ray
 
-PROGRAM = "import sys\nfrom trainers.cli import main\nif __name__ == '__main__':\n    sys.exit(main(sys.argv[1:]))\n"
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of a cluster of this test's own: `auto` would join any that runs on this machine."""
+    load_ray()  # with its settings
+    cluster_utils = importlib.import_module("ray.cluster_utils")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()
 
 
 @pytest.mark.parametrize("staleness", [0, 1])
-def test_workers_play_with_engines_of_their_own(root, tmp_path, staleness):
-    run, program, model = tmp_path / "run", tmp_path / "program.py", small_model(tmp_path / "model", context=2048)
-    program.write_text(PROGRAM)
-    words = ["train", "--env", "AgentGym/Rooms-v0", "--model", str(model), "--output-dir", str(run)]
-    words += ["--sampler.engine", "vllm", "--sampler.cache-gib", str(CACHE_GIB), "--iterations", "3"]
-    words += ["--rollout.groups", "2", "--rollout.group-size", "3", "--rollout.max-new-tokens", "8"]
-    words += ["--rollout.max-turns", "3", "--env.num-envs", "4", "--learner.learning-rate", "0.01"]
-    words += ["--ray", "auto", "--ray.workers", "2", "--ray.staleness", str(staleness), "--output.report-to"]
-    env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(program), *words], env=env, cwd=root, capture_output=True, text=True, timeout=1200
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    played = [line for line in logged if "rollout/failed" in line]
+def test_workers_play_with_engines_of_their_own(root, tmp_path, address, staleness):
+    words = ["--iterations", "3", "--ray", address, "--ray.workers", "2", "--ray.staleness", str(staleness)]
+    played = train(root, tmp_path, *words)
     assert [line["iteration"] for line in played] == [0, 1, 2]
     for line in played:
         assert line["rollout/failed"] == 0
