@@ -258,10 +258,24 @@ def test_bad_files_get_clear_errors(game_files, tmp_path):
     content, table = story.read_bytes(), json.loads(facts.read_text(encoding="utf-8"))
     damaged = bytearray(content)
     damaged[5000] ^= 1
+    places = {
+        fact["arguments"][0]["name"]: fact["arguments"][1]["name"] for fact in table["world"] if fact["name"] == "at"
+    }
+    at = places["P"]
+    elsewhere = table | {
+        "infos": [[name, about | {"name": "elsewhere"} if name == at else about] for name, about in table["infos"]]
+    }
+    nobody = table | {"world": [fact for fact in table["world"] if fact["name"] != "at"]}
     unsound = table | {"world": [["no", "such", "fact"]]}
     cases = {
         "cut": ({".z8": content[:1000], ".json": facts.read_bytes()}, GameFileError, "it is cut off"),
         "damaged": ({".z8": bytes(damaged), ".json": facts.read_bytes()}, GameFileError, "its checksum is wrong"),
+        "elsewhere": (
+            {".z8": content, ".json": json.dumps(elsewhere).encode()},
+            GameFileError,
+            r"elsewhere\.z8: expected the story of the game in elsewhere\.json, which begins in the place 'elsewhere'",
+        ),
+        "nobody": ({".z8": content, ".json": json.dumps(nobody).encode()}, GameFileError, "expected a game"),
         "empty": ({".z8": b"", ".json": facts.read_bytes()}, GameFileError, "got 0 bytes of another kind"),
         "alone": ({".z8": content}, GameFileError, "beside it in alone.json"),
         "glulx": ({".ulx": b"Glul"}, UnsupportedGameError, "plays no Glulx files .* put glulx.json"),

@@ -36,6 +36,8 @@ _POINTS = re.compile(r"You scored (-?\d+) out of|=-(-?\d+)/\d+\s*$")
 """In the last words of a game, else in the status line, which then still has those of the turn before."""
 _PROMPT = re.compile(r"\n*>[^\n>]*$")
 _ENDING = re.compile(r"\n*Would you like to RESTART.*", re.DOTALL)
+_UNSOUND = (LookupError, ValueError, TypeError, AttributeError, AssertionError, StopIteration)
+"""What the engine makes of files that are no games of its own."""
 _TURNS = re.compile(r",? in \d+ turns?")
 _WON, _LOST = "*** The End ***", "*** You lost! ***"
 
@@ -73,8 +75,10 @@ class Game:
             self.inform = Inform7Game(self.game)
             self.start = frozenset(self.game.world.state.facts)
             self.most = self.game.max_score
+            at = [fact.arguments for fact in self.start if fact.name == "at"]
+            self.room = self.game.infos[next(room.name for who, room in at if who.type == "P")].name
             self.possible(self.start)
-        except (LookupError, ValueError, TypeError, AttributeError, AssertionError, ParseException) as error:
+        except (*_UNSOUND, ParseException) as error:
             raise GameFileError(
                 f"{facts}: expected a game that TextWorld wrote, got {type(error).__name__}: {error}."
             ) from error
@@ -148,10 +152,20 @@ class Player:
     def reset(self) -> str:
         """Start over and return the opening text, without the title's picture."""
         opening, _ = self._frotz.reset()
+        self._check_story(opening)
         self._frotz.step("tw-trace-actions")
         self.position = self._first()
         _, picture, rest = opening.rpartition("$$$$$$$ \n")
         return _clean(rest if picture else opening)
+
+    def _check_story(self, opening: str) -> None:
+        """Refuse the story of another game, in which nothing that the facts make possible would ever be carried out."""
+        room, story = self.game.room or "", self.game.path.story
+        if re.fullmatch(r"[A-Za-z0-9 ]+", room) and f"-= {room} =-".lower() not in opening.lower():
+            raise GameFileError(
+                f"{story}: expected the story of the game in {story.with_suffix('.json').name}, which begins in the "
+                f"place {room!r}, got that of another: copy both from where TextWorld wrote them together."
+            )
 
     @property
     def commands(self) -> tuple[str, ...]:
