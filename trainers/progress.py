@@ -1,11 +1,12 @@
-"""What a person sees of a training run: a live line in a terminal, a plain line per iteration otherwise."""
+"""What a person sees of a training run: a line per iteration, in a terminal with a bar below them, and how it ended."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
 from trainers.config import TrainConfig
@@ -22,28 +23,37 @@ class ShowProgress(TrainerCallback):
         self._console = console
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._began_s = 0.0
+        self._first = 0
+        self._solved: dict[int, float] = {}
+        """Share of training episodes that were solved, by the iterations of this process."""
 
     def on_train_begin(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
         """Say where the run begins, and show a bar in a terminal."""
         if not kwargs["is_main"]:
             return
         if state.iteration:
-            self._say(f"Resuming at iteration {state.iteration} of {config.iterations}.")
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._say(_resumed(state.iteration, config.iterations))
+        self._began_s, self._first = time.monotonic(), state.iteration
+        if self._console.is_terminal and state.iteration < config.iterations:
+            columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = Progress(*columns, console=self._console, transient=True)
-            self._task = self._bar.add_task("training", total=config.iterations, completed=state.iteration)
+            self._task = self._bar.add_task("", total=config.iterations, completed=state.iteration)
             self._bar.start()
 
     def on_log(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
         """Show an iteration's main figures."""
         if not kwargs["is_main"]:
             return
-        text = figures(kwargs["logs"])
-        if self._bar is None:
-            self._say(f"iteration {state.iteration}: {text}")
-        else:
-            self._bar.update(self._task, completed=state.iteration + 1, description=text)
+        logs, done = kwargs["logs"], state.iteration + 1
+        self._say(f"iteration {state.iteration}: {figures(logs)}")
+        if "rollout/success" in logs:
+            self._solved[state.iteration] = logs["rollout/success"]
+        if self._bar is not None:
+            each_s = (time.monotonic() - self._began_s) / (done - self._first)
+            left = f"{_clock(each_s * (config.iterations - done))} left"
+            solved = [f"{self._solved[state.iteration]:.0%} solved"] if state.iteration in self._solved else []
+            self._bar.update(self._task, completed=done, description="  ".join([*solved, left]))
 
     def on_evaluate(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
         """Say how the weights did on the validation tasks."""
@@ -63,6 +73,8 @@ class ShowProgress(TrainerCallback):
             self._bar.stop()
         if not kwargs["is_main"]:
             return
+        if self._solved:
+            self._say(self._outcome(config, state))
         if kwargs["interrupted"]:
             self._say(
                 f"Stopped after {_iterations(state.iteration)}; everything is saved. "
@@ -76,8 +88,38 @@ class ShowProgress(TrainerCallback):
             f"look at it with: agent-gym view {config.output_dir}"
         )
 
+    def _outcome(self, config: TrainConfig, state: TrainState) -> str:
+        """Say how the last and the best iteration of this process did, and the best weights of the whole run."""
+        last, best = max(self._solved), max(self._solved, key=self._solved.__getitem__)
+        told = f"Training episodes solved: {self._solved[last]:.0%} in the last iteration"
+        if self._solved[best] > self._solved[last]:
+            told += f", {self._solved[best]:.0%} in the best (iteration {best})"
+        if state.best_iteration is not None and state.best_success is not None:
+            told += (
+                f"; of {config.evaluation.split} {100 * state.best_success:.1f} % at best (after "
+                f"{_iterations(state.best_iteration)})"
+            )
+        return f"{told}."
+
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _resumed(done: int, wanted: int) -> str:
+    """What is said of a run that goes on, or that has nothing left to do."""
+    if done < wanted:
+        return f"Resuming at iteration {done} of {wanted}."
+    return (
+        f"This run is finished: it has done {_iterations(done)}, and {wanted} "
+        f"{'was' if wanted == 1 else 'were'} asked for. To go on, give an --iterations above {done}."
+    )
+
+
+def _clock(seconds: float) -> str:
+    """A span as clocks show it: 0:12, 12:05, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _iterations(number: int) -> str:

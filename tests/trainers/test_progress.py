@@ -1,6 +1,7 @@
 """What a person sees of a run: the same events in a pipe and in a terminal."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -18,10 +19,10 @@ LOGS = {
 EVALUATED = {"eval/success": 0.5, "eval/success_low": 0.25, "eval/success_high": 0.75}
 
 
-def shown(*, terminal: bool, is_main: bool = True, start: int = 0, interrupted: bool = False) -> str:
+def shown(*, terminal: bool, is_main: bool = True, start: int = 0, interrupted: bool = False, width: int = 150) -> str:
     """All that is written in two iterations with an evaluation between them."""
     output = io.StringIO()
-    console = Console(file=output, force_terminal=terminal, force_interactive=terminal, width=150)
+    console = Console(file=output, force_terminal=terminal, force_interactive=terminal, width=width)
     progress = ShowProgress(console)
     config = TrainConfig(
         iterations=start + 2, evaluation=EvaluationConfig(split="generated_valid"), output_dir="runs/a"
@@ -45,6 +46,7 @@ def test_a_pipe_gets_plain_lines():
         "after 1 iteration 50.0 % of generated_valid (25.0 to 75.0), the best so far",
         f"iteration 1: {figures}",
         "after 2 iterations 50.0 % of generated_valid (25.0 to 75.0)",
+        "Training episodes solved: 25% in the last iteration.",
         "The run is in runs/a. Measure it with: agent-gym eval --model runs/a/checkpoints/step_00000002 --split NAME; "
         "look at it with: agent-gym view runs/a",
     ]
@@ -63,13 +65,43 @@ def test_the_best_weights_are_named_if_there_are_any():
     assert second.startswith("Stopped after 1 iteration;")
 
 
-def test_a_terminal_gets_a_bar_that_moves():
-    text = shown(terminal=True)
+def test_a_terminal_gets_the_lines_of_a_pipe_above_a_bar_that_fits():
+    text = shown(terminal=True, width=80)
     assert "\x1b[" in text
-    assert "━" in text
-    assert "2/2" in text
-    assert "25% solved" in text
-    assert "the best so far" in text
+    seen = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "\n", text)  # each of the terminal's own commands ends a piece of a line
+    plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
+    for line in shown(terminal=False).splitlines():
+        assert line in seen
+    bars = [line for line in re.split(r"[\r\n]", plain) if "━" in line]
+    assert re.fullmatch(r"━{20} 2/2 25% solved  \d+:\d\d left *", bars[-1])
+    assert max(map(len, bars)) <= 80
+
+
+def test_the_end_names_the_best_iteration_and_the_best_weights():
+    output = io.StringIO()
+    progress = ShowProgress(Console(file=output, width=80))
+    config, control = TrainConfig(iterations=3, evaluation=EvaluationConfig(split="valid")), TrainControl()
+    state = TrainState(best_iteration=2, best_success=0.625)
+    progress.on_train_begin(config, state, control, is_main=True)
+    for success in (0.25, 0.75, 0.5):
+        progress.on_log(config, state, control, is_main=True, logs={"rollout/success": success})
+        state.iteration += 1
+    progress.on_train_end(config, state, control, is_main=True, interrupted=False)
+    assert output.getvalue().splitlines()[3] == (
+        "Training episodes solved: 50% in the last iteration, 75% in the best (iteration 1); "
+        "of valid 62.5 % at best (after 2 iterations)."
+    )
+
+
+def test_a_finished_run_is_not_resumed():
+    output = io.StringIO()
+    progress = ShowProgress(Console(file=output, width=80, force_terminal=True))
+    state, control = TrainState(iteration=60), TrainControl()
+    progress.on_train_begin(TrainConfig(iterations=1), state, control, is_main=True)
+    assert output.getvalue() == (
+        "This run is finished: it has done 60 iterations, and 1 was asked for. To go on, give an --iterations above "
+        "60.\n"
+    )
 
 
 def test_one_hears_how_a_run_goes_on():
