@@ -182,7 +182,10 @@ def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.rand
         )
         for command in [str(first[int(i)]) for i in rng.integers(len(first), size=min(5, len(first)))]:
             outcomes = [_outcome(env, state, command) for state in (one, other | {"random": one["random"]})]
-            assert outcomes[0] == outcomes[1], f"{key!r} stands for states in which {command!r} does different things"
+            assert outcomes[0] == outcomes[1], (
+                f"{key!r} stands for states in which {command!r} does different things: put what differs into the key, "
+                "or let _get_state keep what it forgets"
+            )
 
 
 def _outcome(env: gym.Env[Any, Any], state: dict[str, Any], command: str) -> tuple[Any, ...]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from agent_gym.errors import AgentGymError
 from trainers.credit import CreditEstimator, TokenAdvantages, TokenBatch, TokenCredit, credit_parts, token_batch
 from trainers.credit.anchors import anchor_states
+from trainers.credit.base import CreditParts
 from trainers.critics.lesson import Lesson
 from trainers.samples import Context, Sample, build_samples
 from trainers.types import Group
@@ -18,6 +20,10 @@ Logprobs = Callable[[Sequence[Sample]], Sequence[Floats]]
 """Gives the log-probabilities of each sample's action tokens, shape (N,)."""
 Assess = Callable[[Sequence[Group], Context], Mapping[str, Floats]]
 """Gives what a critic says of groups, by the names that `token_batch` has for it."""
+
+
+class CreditError(AgentGymError, ValueError):
+    """An estimator has returned what is no advantage for every turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +82,9 @@ def assign_batch(
         context: How turns become the samples that `reference_logprobs` is asked for.
         reference_logprobs: Log-probabilities under a reference model, for an estimator that needs them.
         assess: A critic, for an estimator that needs one. It is asked about the episodes that count.
+
+    Raises:
+        CreditError: If the estimator returns another number of advantages, or one that is not finite.
     """
     if not isinstance(credit, TokenCredit):
         return [assign_credit(credit, group, shapers) for group in played]
@@ -88,6 +97,12 @@ def assign_batch(
     assessed = assess(groups, context) if assess is not None else {}
     batch = token_batch(groups, reference_logprobs=reference, **assessed)
     found = credit.assign(batch)
+    count = len(batch.turn_n)
+    if np.shape(found.advantages_n) != (count,) or not np.isfinite(found.advantages_n).all():
+        raise CreditError(
+            f"{_name(credit)} must return a finite advantage for each of {count} tokens, got "
+            + _described(found.advantages_n)
+        )
     by_turn = batch.per_turn(found.advantages_n)
     lessons: Sequence[Lesson | None] = _lessons(batch, found) or [None] * len(groups)
     result = []
@@ -123,6 +138,7 @@ def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shap
     """The same for one group, with an estimator that needs no more."""
     group, members = _prepare(played, shapers)
     parts = credit_parts(credit, group)
+    _check(credit, group, parts)
     kept = [place for place, episode in enumerate(group.episodes) if not episode.baseline]
     owner = np.repeat(np.arange(len(group.episodes)), [len(episode.turns) for episode in group.episodes])
     episode_part, step_part = ([part[place] for place in kept] for part in (parts.episode, parts.step))
@@ -135,6 +151,32 @@ def assign_credit(credit: CreditEstimator, played: Group, shapers: Sequence[Shap
         episode_part=episode_part,
         step_part=step_part,
     )
+
+
+def _check(credit: CreditEstimator, group: Group, parts: CreditParts) -> None:
+    """Refuse advantages that can't be learnt from; those of an estimator of one's own may be."""
+    for part in (parts.episode, parts.step):
+        if len(part) != len(group.episodes):
+            raise CreditError(
+                f"{_name(credit)} must return an array for each of {len(group.episodes)} episodes, got {len(part)}."
+            )
+        for place, (episode, found) in enumerate(zip(group.episodes, part, strict=True)):
+            if np.shape(found) != (len(episode.turns),) or not np.isfinite(found).all():
+                raise CreditError(
+                    f"{_name(credit)} must return a finite advantage for each of {len(episode.turns)} turns of episode "
+                    f"{place}, got {_described(found)}"
+                )
+
+
+def _name(credit: object) -> str:
+    return f"{type(credit).__module__}:{type(credit).__qualname__}"
+
+
+def _described(found: object) -> str:
+    values = np.asarray(found)
+    if np.isfinite(values).all():
+        return f"an array of shape {values.shape}."
+    return f"{values[~np.isfinite(values)].flat[0]} at {tuple(np.argwhere(~np.isfinite(values))[0].tolist())}."
 
 
 def _prepare(played: Group, shapers: Sequence[Shaper]) -> tuple[Group, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from agent_gym.errors import BadOptionError, DataNotFoundError
 from trainers.config import EnvConfig, TrainConfig
 from trainers.players import roles_in
 from trainers.policies.base import Messages
-from trainers.run_files import CONFIG
+from trainers.run_files import holds_run
 
 MakeEnvs = Callable[[EnvConfig], Any]
 """Makes the environments of a configuration, wrapped for a model, as a `TextVectorEnv`."""
@@ -113,7 +113,7 @@ def require_output_dir(directory: Path, *, fresh: bool) -> None:
         raise BadOptionError(
             f"--output-dir must be a directory to write into, got {str(directory)!r}: {existing} {what}."
         )
-    if fresh and (directory / CONFIG).exists():
+    if fresh and holds_run(directory):
         raise BadOptionError(
             f"{str(directory)!r} holds a run already: go on with it (--resume {directory}), or name another "
             "--output-dir."

@@ -4,6 +4,7 @@ Environments with prompts are made of wrappers, which trainers do not know; the 
 makes them.
 """
 
+import importlib.util
 import inspect
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 from rich.console import Console
 
-from agent_gym.errors import BadOptionError, DataNotFoundError
+from agent_gym.errors import AgentGymError, BadOptionError, DataNotFoundError, MissingExtraError
 from trainers.checks import MakeEnvs, is_here, missing_data, require_fit, require_model, require_output_dir
 from trainers.config import ModelConfig, TrainConfig, load_config, to_toml
 from trainers.players import EXPERT, RANDOM
@@ -23,6 +24,8 @@ from trainers.settings import SamplerSettings
 from trainers.words import choices_help, name_env, refuse_stray, take_choices, take_file, value_of
 
 INTERRUPTED = 130
+LEAST_RATE = 1e-3
+"""Of a table that is worth a run; the trainer's own default is for billions of weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +58,18 @@ class Train:
         be_quiet()
         config = self.prepared(make_envs, console)
         env = make_envs(config.env)
+        from trainers.policies.tabular import TabularPolicy
         from trainers.progress import ShowProgress
         from trainers.train import Trainer
 
         policy = load_trained(config, env)
         require_fit(policy, env, config.env.split or str(env.envs[0].unwrapped.split))
+        if isinstance(policy, TabularPolicy) and config.learner.learning_rate < LEAST_RATE:
+            console.print(
+                f"At a learning rate of {config.learner.learning_rate:g} a table learns next to nothing: "
+                "--learner.learning-rate 0.3 is usual.",
+                highlight=False,
+            )
         if self.dry_run:
             from trainers.estimate import estimate
 
@@ -78,9 +88,11 @@ class Train:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         say(to_toml(config))
-        missing = missing_data(config, make_envs)
-        if missing is not None:
-            say(f"Before it can run: {missing}")
+        missing: list[AgentGymError | None] = [missing_data(config, make_envs)]
+        if config.sampler.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+            missing.append(MissingExtraError("vLLM samples, and it is not installed: pip install 'agent-gym[vllm]'"))
+        for error in filter(None, missing):
+            say(f"Before it can run: {error}")
         if not config.model.path:
             say(f"No estimate: the recipe {self.recipe} makes its model before it trains. Name one with --model.")
             return 0

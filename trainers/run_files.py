@@ -25,6 +25,12 @@ CHECKPOINTS = "checkpoints"
 Json = dict[str, Any]
 
 
+def holds_run(directory: Path) -> bool:
+    """Whether there is a run to lose: one that stopped before anything was played has only its settings."""
+    begun = any((directory / name).exists() for name in (METRICS, CHECKPOINTS))
+    return begun and (directory / CONFIG).exists()
+
+
 @dataclass(slots=True)
 class Lines:
     """The objects of a file of JSON lines, in order; iterating reads the file once more."""

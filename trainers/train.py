@@ -42,7 +42,7 @@ from trainers.players import Players
 from trainers.playing import FILTERING, Playing
 from trainers.policies.base import TrainablePolicy
 from trainers.rollout import RolloutStats
-from trainers.run_files import CHECKPOINTS, CONFIG, written_whole
+from trainers.run_files import CHECKPOINTS, CONFIG, holds_run, written_whole
 from trainers.samples import Sample
 from trainers.students import Models, Student
 from trainers.tasks import TaskOrder, choose_tasks
@@ -355,7 +355,7 @@ class Trainer:
         Raises:
             BadOptionError: If there is a run in the directory already.
         """
-        if not resume and (self.directory / CONFIG).exists():
+        if not resume and holds_run(self.directory):
             raise BadOptionError(
                 f"{str(self.directory)!r} holds a run already: go on with it (--resume {self.directory}), or name "
                 "another output directory."

@@ -1,10 +1,12 @@
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from trainers.assign import assign_batch, assign_credit
-from trainers.credit import Gigpo, Grpo, ReinforcePlusPlus, Remax, Tempo
+from trainers.assign import CreditError, assign_batch, assign_credit
+from trainers.credit import Gigpo, Grpo, ReinforcePlusPlus, Remax, Tempo, TokenAdvantages
 from trainers.metrics import credit_metrics, episode_lines
 from trainers.shaping import ScaleRewards
 from trainers.types import Completion, Episode, Group, Turn
@@ -29,6 +31,48 @@ def test_the_parts_add_up():
     np.testing.assert_allclose(credited.episode_part[1], [-0.6667, -0.6667], atol=1e-4)
     np.testing.assert_allclose(credited.step_part[1], [-0.5873, -0.6], atol=1e-4)
     assert not credited.silent
+
+
+@dataclass(frozen=True)
+class Own:
+    """An estimator of somebody's own, and what it returns for `THREE`."""
+
+    returned: Sequence[Any]
+
+    def __call__(self, group):
+        return [np.asarray(one) for one in self.returned]
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ([[0.0] * 3, [0.0] * 2, [0.0] * 5], r"for each of 4 turns of episode 2, got an array of shape \(5,\)\."),
+        ([[0.0] * 3, 0.0, [0.0] * 4], r"for each of 2 turns of episode 1, got an array of shape \(\)\."),
+        ([[0.0, np.nan, 0.0], [0.0] * 2, [0.0] * 4], r"for each of 3 turns of episode 0, got nan at \(1,\)\."),
+        ([[0.0] * 3, [0.0] * 2], r"an array for each of 3 episodes, got 2\."),
+    ],
+)
+def test_an_estimator_that_returns_something_else_is_told_so(returned, said):
+    with pytest.raises(CreditError, match="tests.trainers.test_assign:Own must return .*" + said):
+        assign_batch(Own(returned), [THREE])
+
+
+@dataclass(frozen=True)
+class OwnTokens:
+    """The same of the other kind."""
+
+    advantages_n: Any
+
+    def assign(self, batch):
+        return TokenAdvantages(advantages_n=self.advantages_n)
+
+
+def test_one_that_sees_tokens_is_told_so_too():
+    # Nine turns of two tokens.
+    with pytest.raises(CreditError, match=r"OwnTokens must return .* each of 18 tokens, got an array of shape \(9,\)"):
+        assign_batch(OwnTokens(np.zeros(9)), [THREE])
+    with pytest.raises(CreditError, match=r"each of 18 tokens, got inf at \(17,\)"):
+        assign_batch(OwnTokens(np.array([0.0] * 17 + [np.inf])), [THREE])
 
 
 def test_a_failed_episode_has_no_say():

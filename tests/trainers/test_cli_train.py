@@ -291,6 +291,15 @@ def test_a_run_is_not_overwritten(run, model, capsys):
     assert (run / "config.toml").read_text() == before
 
 
+def test_a_table_at_the_rate_of_a_large_model_is_told_of(tmp_path, capsys):
+    words = ["train", "--env", "AgentGym/Rooms-v0", "--model", "tabular", "--iterations", "0", "--output.report-to"]
+    said = "a table learns next to nothing: --learner.learning-rate 0.3 is usual."
+    assert main([*words, "--output-dir", str(tmp_path / "slow")]) == 0
+    assert f"At a learning rate of 1e-06 {said}" in " ".join(capsys.readouterr().out.split())
+    assert main([*words, "--output-dir", str(tmp_path / "quick"), "--learner.learning-rate", "0.3"]) == 0
+    assert said not in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

@@ -300,6 +300,19 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(whole_run, model
     assert not fresh.exists()
 
 
+def test_a_directory_in_which_nothing_was_played_is_begun_anew(model, tmp_path):
+    class Fails:
+        def on_train_begin(self, *_, **__):
+            raise KeyError("a mistake of somebody's own")
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyError):
+        make_trainer(small_config(run, iterations=1, evaluation={"split": ""}), model, callbacks=[Fails()]).train()
+    assert (run / "config.toml").is_file()
+    make_trainer(small_config(run, iterations=1, evaluation={"split": ""}), model).train()
+    assert [line["iteration"] for line in lines_of(run)] == [0]
+
+
 def test_a_logger_that_is_missing_stops_a_run_before_it_starts(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trackio", None)
     config = small_config(tmp_path / "run", output={"report_to": ["tensorboard", "trackio"]})

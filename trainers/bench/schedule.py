@@ -90,7 +90,9 @@ def run_study(
         sort_lines(study, results)
     if failed:
         run, error = next(iter(failed.items()))
-        raise AgentGymError(f"{len(failed)} runs failed, the first ({run.path}) with {error!r}") from error
+        said = str(error) if isinstance(error, AgentGymError) else repr(error)
+        count = "a run" if len(failed) == 1 else f"{len(failed)} runs"
+        raise AgentGymError(f"{count} failed; {run.path}: {said}") from error
     return found
 
 

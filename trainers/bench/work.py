@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent_gym.errors import DataNotFoundError
+from agent_gym.errors import BadOptionError, DataNotFoundError, did_you_mean
 from trainers.bench.store import as_stored, write_file
 from trainers.bench.study import Arena, Run, Study, TestSet
 from trainers.callbacks import TrainControl, TrainerCallback, TrainState
@@ -49,10 +49,23 @@ class Job:
 
 
 class Budget(TrainerCallback):
-    """Ends a run that has played the arena's episodes: a method that plays more in an iteration has fewer of those."""
+    """Ends a run that has played the arena's episodes: a method that plays more in an iteration has fewer of those.
+
+    And one that does not log what the arena compares, before it has played them for nothing.
+    """
 
     def __init__(self, arena: Arena) -> None:
-        self.episodes = arena.episodes
+        self.arena, self.episodes = arena, arena.episodes
+
+    def on_log(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
+        """Look at what an iteration has logged."""
+        logs = kwargs["logs"]
+        if "rollout/episodes" in logs and self.arena.column not in logs:
+            known = [name for name in logs if name.startswith(self.arena.column.partition("/")[0] + "/")]
+            raise BadOptionError(
+                f"arenas.{self.arena.name}.metric must be what a run logs, got {self.arena.metric!r}."
+                f"{did_you_mean(self.arena.column, logs)} There are {', '.join(known or logs)}."
+            )
 
     def on_step_end(self, config: TrainConfig, state: TrainState, control: TrainControl, **kwargs: Any) -> None:
         """Look at what was played."""

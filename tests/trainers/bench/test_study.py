@@ -362,3 +362,13 @@ config.dynamic_sampling = { max_tries = 3 }
     assert main(["bench", str(path), "--report-only"]) == 0
     report = (tmp_path / "sampling" / "tables.md").read_text()
     assert "2 runs" in report
+
+
+def test_a_metric_that_no_run_logs_ends_it_at_once(tmp_path, capsys):
+    path = tmp_path / "small.toml"
+    text = STUDY.partition("[arenas.slow]")[0].replace("rollout/success", "rollout/sucess")
+    path.write_text(text.replace("iterations = 4", "iterations = 100000") + "[methods.grpo]\nrates = [0.1]\n")
+    assert main(["bench", str(path), "--results", str(tmp_path / "results"), "--jobs", "1"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "arenas.rooms.metric must be what a run logs, got 'rollout/sucess'. Did you mean 'rollout/success'?" in told
+    assert "rollout/length" in told
