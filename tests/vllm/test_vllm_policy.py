@@ -3,7 +3,8 @@
 import math
 import os
 import signal
-import subprocess
+import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 import torch
@@ -51,6 +52,25 @@ def asking(n=6, temperature=0.0, new=12, stop=(), session=None, seed=0):
         )
         for number in range(n)
     ]
+
+
+def processes_of(policy):
+    """Numbers of the engine's processes."""
+    manager = getattr(getattr(policy.engine.core.engine_core, "resources", None), "engine_manager", None)
+    return [process.pid for process in manager.processes] if manager else []
+
+
+@contextmanager
+def held(policy):
+    """Let the engine stand still meanwhile, so that what is submitted is not done before the last of it is."""
+    policy.complete(asking(1, new=1))  # the first request of all asks the engine what it can do
+    pids = processes_of(policy)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def learner_logprobs(model, prompt, tokens, temperature):
@@ -184,15 +204,19 @@ def test_the_context_is_as_long_as_the_learner_s(both):
             policy.release([7])
 
 
-def test_answers_are_given_when_they_are_ready(both):
+def test_answers_are_given_when_they_are_ready(both, monkeypatch):
     _, vllm = both
-    [long], short = asking(1, new=60), asking(2, new=2)
-    tickets = vllm.submit([long, short[1]])
+    # So long that it is not done when the others are, and never ended by itself.
+    [long], short = asking(1, new=480), asking(2, new=2)
+    monkeypatch.setattr(vllm.codec, "end_ids", frozenset())
+    with held(vllm):
+        tickets = vllm.submit([long, short[1]])
     first = vllm.collect()
     assert list(first) == [tickets[1]]
     more = vllm.submit(short[:1])  # while the long one goes on
     assert list(vllm.collect()) == more
-    assert list(vllm.collect()) == [tickets[0]]
+    [(ticket, answer)] = vllm.collect().items()
+    assert (ticket, len(answer.token_ids)) == (tickets[0], 480)
     assert vllm.collect() == {}
 
 
@@ -222,18 +246,35 @@ def test_mistakes_are_named(both):
 def test_an_engine_that_is_killed_is_started_anew_and_nothing_is_lost(both):
     hf, vllm = both
     expected = vllm.complete(asking(temperature=1.0, new=40))
-    tickets = vllm.submit(asking(temperature=1.0, new=40))
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
-    )
-    for pid in map(int, listed.stdout.split()):
-        command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        if "EngineCore" in command.stdout:
+    pids = processes_of(vllm)
+    with held(vllm):
+        tickets = vllm.submit(asking(temperature=1.0, new=40))
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
     done: dict[str, Completion] = {}
     while len(done) < len(tickets):
         done |= vllm.collect()
     assert [done[ticket].token_ids for ticket in tickets] == [one.token_ids for one in expected]
+    assert vllm.complete(asking())[0].token_ids == hf.complete(asking())[0].token_ids
+    assert not set(pids) & set(processes_of(vllm))
+
+
+@pytest.mark.skipif(os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") == "0", reason="the engine has no process")
+def test_an_engine_that_is_killed_when_it_is_about_to_do_something_is_started_anew(both, monkeypatch):
+    """As when a learner takes the memory that it was in."""
+    hf, vllm = both
+
+    def kill():
+        for pid in processes_of(vllm):
+            os.kill(pid, signal.SIGKILL)
+
+    shake(hf.model, seed=4)
+    with held(vllm):
+        threading.Timer(1.0, kill).start()
+        with monkeypatch.context() as patch:
+            patch.setattr(vllm.engine, "sleeps", True)
+            vllm.rest()  # waits for an answer, and takes its death for one
+    vllm.sync()
     assert vllm.complete(asking())[0].token_ids == hf.complete(asking())[0].token_ids
 
 

@@ -155,7 +155,8 @@ class VllmPolicy:
 
     def rest(self) -> None:
         """Leave a GPU's memory to the learner, until the next `sync`."""
-        self.engine.sleep()
+        with suppress(self.engine.died):  # it has left it for good, and `sync` starts another
+            self.engine.sleep()
 
     def sync(self) -> None:
         """Give the engine the weights of `model`."""

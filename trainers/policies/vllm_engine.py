@@ -15,7 +15,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import InvalidStateError
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,16 +186,21 @@ class VllmEngine:
             self.asleep = False
 
     def _watch(self) -> None:
-        """Let `step` raise when the engine's process is killed: vLLM's own waits for an answer that never comes."""
+        """Let every call raise when the engine's process is killed: vLLM's wait for an answer that never comes."""
         client = self.core.engine_core
         manager = getattr(getattr(client, "resources", None), "engine_manager", None)
         if manager is None:  # it has no process
             return
         ends, answers, died = [process.sentinel for process in manager.processes], client.outputs_queue, self.died
+        resources, asked = client.resources, client.utility_results
 
         def wait_for_the_end() -> None:
             multiprocessing.connection.wait(ends)
+            resources.engine_dead = True  # nothing is sent from here on
             answers.put_nowait(died())
+            for future in list(asked.values()):
+                with suppress(InvalidStateError):  # it was answered before
+                    future.set_exception(died())
 
         threading.Thread(target=wait_for_the_end, name="vllm-engine-watch", daemon=True).start()
 
