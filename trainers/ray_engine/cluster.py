@@ -56,23 +56,14 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         weights_bytes: Size of the weights; the store of a cluster that is started holds what versions are in use.
 
     Raises:
-        BadOptionError: If there is no cluster at the address.
+        BadOptionError: If there is no cluster at the address, or one that does not take this process.
     """
     ray, settings = load_ray(), config.ray
     cpus = settings.worker_cpus * settings.workers + settings.learner_cpus * settings.learners
     if ray.is_initialized():
         yield
         return
-    try:
-        if settings.address == AUTO and is_gone():
-            raise ConnectionError("the cluster that was started on this machine is gone")
-        _connect(address=settings.address)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if settings.address != AUTO:
-            raise BadOptionError(
-                f"--ray must be auto or the address of a cluster, got {settings.address!r}: {first_line(error)}. "
-                "`ray start --head` starts one and says its address."
-            ) from error
+    if not _join(settings.address):
         _connect(
             address="local",
             num_cpus=max(1, math.ceil(cpus)),
@@ -85,21 +76,50 @@ def cluster(config: TrainConfig, weights_bytes: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def is_gone(seconds: float = 2.0) -> bool:
-    """Whether the cluster that was last started on this machine has ended without taking back its note of itself.
+def _join(named: str) -> bool:
+    """Join the cluster at an address; with `AUTO` the one of this machine, and False if there is none.
 
-    After a crash the note stays, and Ray tries its address for minutes.
+    Raises:
+        BadOptionError: If there is none at the address, or one that does not take this process.
     """
+    address = running() if named == AUTO else named
+    if not address:
+        return False
+    try:
+        _connect(address=address)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if named == AUTO:
+            told = " ".join(str(error).split()).rstrip(".") or "it does not answer"
+            raise BadOptionError(
+                f"--ray auto has found a cluster at {address}, which it can't join: {told}. It takes the Ray and the "
+                "Python that it was started with; `ray stop` ends one on this machine."
+            ) from error
+        raise BadOptionError(
+            f"--ray must be auto or the address of a cluster, got {named!r}: {first_line(error)}. "
+            "`ray start --head` starts one and says its address."
+        ) from error
+    return True
+
+
+def running(seconds: float = 2.0) -> str:
+    """Address of the cluster that `ray start` has started on this machine last; empty if there is none by now.
+
+    Ray's own "auto" would also join what another run has started for itself, and ends when it is over. And the note
+    that `ray start` makes stays after a crash: Ray would try its address for minutes.
+    """
+    if os.environ.get("RAY_ADDRESS"):  # somebody knows better
+        return os.environ["RAY_ADDRESS"]
     temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     note = Path(temporary, "ray", "ray_current_cluster")
-    if "RAY_ADDRESS" in os.environ or not note.is_file():
-        return False
-    host, _, port = note.read_text("utf-8").strip().rpartition(":")
+    if not note.is_file():
+        return ""
+    address = note.read_text("utf-8").strip()
+    host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):
-            return False
+            return address
     except (OSError, ValueError):
-        return True
+        return ""
 
 
 def _connect(**options: Any) -> None:

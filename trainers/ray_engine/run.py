@@ -125,7 +125,9 @@ def _watch(running: dict[Any, int], first: Any, interruption: Interruption, cons
                 raise cause_of(error) from error
         if LOST_PEER in statuses.values():  # who was lost, or what it had to say, is about to be known
             last_s = min(last_s, time.monotonic() + PEERS_S)
-    _show(first, console, telling, timeout_s=PEERS_S)
+    if telling is not None:  # what it told before it ended may be late, and lacks what came after
+        _show(first, console, telling, timeout_s=PEERS_S)
+    _show(first, console, timeout_s=PEERS_S)
     if LOST_PEER in statuses.values():
         raise LostProcessError("a learner rank lost its peers.")
     return statuses[0]

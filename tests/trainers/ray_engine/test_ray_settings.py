@@ -11,7 +11,7 @@ from agent_gym.errors import BadOptionError, MissingExtraError
 from tests.trainers.corridor import small_config
 from tests.trainers.small_model import random_group
 from trainers.config import config_from_table
-from trainers.ray_engine.cluster import is_gone, load_ray
+from trainers.ray_engine.cluster import load_ray, running
 from trainers.ray_engine.run import check
 from trainers.ray_engine.worker import stamped
 from trainers.train import Trainer
@@ -23,20 +23,21 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         load_ray()
 
 
-def test_a_cluster_that_is_gone_is_told_from_one_that_answers(tmp_path, monkeypatch):
+def test_auto_is_the_cluster_that_was_started_here_if_it_answers(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert not is_gone()  # no note of one
+    assert running() == ""  # no note of one
     note = tmp_path / "ray" / "ray_current_cluster"
     note.parent.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        note.write_text(f"127.0.0.1:{server.getsockname()[1]}")
-        assert not is_gone()
-    assert is_gone()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        note.write_text(f"{address}\n")
+        assert running() == address
+    assert running() == ""
     note.write_text("nonsense")
-    assert is_gone()
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")  # somebody knows better, and Ray asks there
-    assert not is_gone()
+    assert running() == ""
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")  # somebody knows better
+    assert running() == "10.0.0.1:6379"
 
 
 def test_what_does_not_go_together_with_ray_is_refused(tmp_path):
