@@ -271,8 +271,8 @@ def test_a_keyboard_interrupt_leaves_episodes_as_they_were(root):
     parent = parent_that(
         """
         slots.step([0, 1], ["add", "add"])
-        print("now", flush=True)
         try:
+            print("now", flush=True)
             slots.step([0, 1], ["hang", "add"])
         except KeyboardInterrupt:
             frames = slots.step([0, 1], ["add", "add"])

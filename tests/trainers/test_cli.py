@@ -116,7 +116,7 @@ def test_rollout_of_more_than_there_is(capsys):
 
 
 def test_rollout_interrupted_reports_what_was_finished(root):
-    words = ["rollout", ALFWORLD, "--episodes", "2000"]
+    words = ["rollout", ALFWORLD, "--episodes", "6000"]  # so many that it is still playing when it is interrupted
     with subprocess.Popen(
         [*PROGRAM, *words],
         cwd=root,
@@ -128,7 +128,7 @@ def test_rollout_interrupted_reports_what_was_finished(root):
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        assert first.startswith("200 of 2000 played")
+        assert first.startswith("600 of 6000 played")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert process.returncode == 130

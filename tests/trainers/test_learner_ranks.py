@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.ports import free_port
 from tests.trainers import rank_run
 from trainers import checkpoint
 from trainers.parallel import Ranks, limit_threads
@@ -20,10 +20,7 @@ from trainers.parallel import Ranks, limit_threads
 def run_ranks(size: int, output: Path, root: Path, other: Path | None = None, **settings: Any) -> Any:
     """Let so many ranks learn, and return what they have measured and the weights that they have come to."""
     output.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     common |= {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     words = [str(output), json.dumps(settings), *([] if other is None else [str(other)])]
     processes = [

@@ -15,9 +15,9 @@ import pytest
 from agent_gym.errors import AgentGymError, BadOptionError
 from tests.trainers import process_work
 from tests.trainers.corridor import small_config, tiny_model
+from tests.trainers.ray_engine.ray_runs import configure, lines_of
 from trainers import processes
 from trainers.config import load_config, to_toml
-from trainers.metrics import is_timing
 from trainers.processes import choose_processes, model_weights, run_processes, usable_cores, usable_memory
 
 PROGRAM = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))"]
@@ -43,32 +43,15 @@ def test_a_defect_in_one_comes_with_its_traceback():
 # -- a run -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Path:
-    """A file that describes a run of four iterations in two processes."""
-    directory: Path = tmp_path_factory.mktemp("settings")
-    tiny_model(directory / "model")
-    config = to_toml(small_config(directory / "unused", processes=2))
-    path = directory / "run.toml"
-    path.write_text(config.replace('path = ""', f"path = {json.dumps(str(directory / 'model'))}"))
-    return path
-
-
 def start(root, *words, **options):
     command = [*PROGRAM, "train", *map(str, words)]
     return subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True, **options)
 
 
-def wait_for_lines(process, directory, count):
-    metrics = directory / "metrics.jsonl"
-    while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= count):
+def wait_for(process, file):
+    while not file.exists():
         assert process.poll() is None
         time.sleep(0.01)
-
-
-def lines_of(directory, name="metrics.jsonl"):
-    lines = [json.loads(line) for line in (directory / name).read_text().splitlines()]
-    return [{key: value for key, value in line.items() if not is_timing(key)} for line in lines]
 
 
 def children_of(process) -> list[int]:
@@ -78,13 +61,18 @@ def children_of(process) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux, to find the processes")
-def test_processes_stop_together_and_go_on_exactly(settings, root, tmp_path):
-    with start(root, settings, "--output-dir", tmp_path / "whole") as process:
+def test_processes_stop_together_and_go_on_exactly(root, tmp_path):
+    model, file = tiny_model(tmp_path / "model"), tmp_path / "run.toml"
+    whole, run, accidents = (tmp_path / name for name in ("whole", "run", "accidents"))
+    accidents.mkdir()
+    file.write_text(to_toml(configure(model, whole, accidents, processes=2)))
+    with start(root, file) as process:
         assert process.wait(timeout=1200) == 0
-    run = tmp_path / "run"
-    # Asked to stop, as a batch system does.
-    with start(root, settings, "--output-dir", run) as process:
-        wait_for_lines(process, run, 1)
+    tasks = [episode["task"] for episode in lines_of(whole, "episodes.jsonl")]  # six of each iteration
+    # Asked to stop, as a batch system does, while the first group of the second iteration is played.
+    (accidents / "wait").write_text(tasks[6])
+    with start(root, file, "--output-dir", run) as process:
+        wait_for(process, accidents / "wait.done")
         ranks = children_of(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=1200) == 130
@@ -92,22 +80,25 @@ def test_processes_stop_together_and_go_on_exactly(settings, root, tmp_path):
     assert len(ranks) == 2
     assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
     assert load_config(run / "config.toml").processes == 2
-    # One of them is killed, as by a system without memory: as many go on by themselves, and the run is the one that
-    # nobody touched.
-    done = len(lines_of(run))
+    assert [line["iteration"] for line in lines_of(run)] == [0]
+    # One of them is killed, as by a system without memory, while the second group of the third is played: as many go on
+    # by themselves, and the run is the one that nobody touched.
+    (accidents / "wait.done").unlink()
+    (accidents / "wait").write_text(tasks[15])
     with start(root, "--resume", run, stdout=subprocess.PIPE) as process:
-        wait_for_lines(process, run, done + 1)
+        wait_for(process, accidents / "wait.done")
         ranks = children_of(process)
         os.kill(ranks[1], signal.SIGKILL)
+        (accidents / "go").touch()
         told, mistakes = process.communicate(timeout=1200)
     assert (process.returncode, mistakes) == (0, "")
     assert "process 2 of 2 was ended by SIGKILL" in told
     assert "It goes on from the last checkpoint (start 1 of at most 3 in a row)." in told
     assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
-    assert lines_of(run) == lines_of(tmp_path / "whole")
-    assert lines_of(run, "episodes.jsonl") == lines_of(tmp_path / "whole", "episodes.jsonl")
+    assert lines_of(run) == lines_of(whole)
+    assert lines_of(run, "episodes.jsonl") == lines_of(whole, "episodes.jsonl")
     weights = "checkpoints/step_00000004/model.safetensors"
-    assert (run / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+    assert (run / weights).read_bytes() == (whole / weights).read_bytes()
 
 
 # -- how many ----------------------------------------------------------------------------------------------------------

@@ -8,17 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import gymnasium as gym
 import pytest
 
 from agent_gym.errors import AgentGymError, BadOptionError, MissingExtraError, UnknownSplitError
 from tests.trainers.corridor import corridor, small_config, tiny_model
+from tests.trainers.ray_engine.ray_runs import configure, lines_of
 from trainers import train
 from trainers.callbacks import TrainerCallback
-from trainers.config import load_config
-from trainers.metrics import is_timing
+from trainers.config import load_config, to_toml
 from trainers.policies.base import ModelError
 from trainers.policies.hf import HfPolicy
 from trainers.policies.load import load_model
@@ -33,11 +32,6 @@ def model(tmp_path_factory):
 def make_trainer(config, model, *, env=None, **options):
     env = env or corridor(config.env.num_envs, context=config.env.context, max_episode_steps=3)
     return Trainer(config, env=env, policy=HfPolicy(*load_model(model)), **options)
-
-
-def lines_of(directory, name="metrics.jsonl"):
-    lines = [json.loads(line) for line in (directory / name).read_text().splitlines()]
-    return [{key: value for key, value in line.items() if not is_timing(key)} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +87,17 @@ def test_a_run_that_was_stopped_goes_on_exactly(whole_run, model, tmp_path):
 
 
 def test_a_run_that_was_killed_goes_on_exactly(whole_run, model, root, tmp_path):
-    directory = tmp_path / "killed"
-    config = small_config(directory)
-    (tmp_path / "run.toml").write_text((whole_run / "config.toml").read_text())
-    words = ["train", str(tmp_path / "run.toml"), "--model", str(model), "--output-dir", str(directory)]
-    program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))", *words]
-    with subprocess.Popen(program, cwd=root, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
-        metrics = directory / "metrics.jsonl"
-        while not (metrics.exists() and metrics.read_bytes().count(b"\n") >= 2):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    make_trainer(config, model, resume=True).train()
+    """In the middle of an episode of the third iteration."""
+    directory, accidents = tmp_path / "killed", tmp_path / "accidents"
+    accidents.mkdir()
+    (accidents / "kill").write_text(lines_of(whole_run, "episodes.jsonl")[15]["task"])
+    (tmp_path / "run.toml").write_text(to_toml(configure(model, directory, accidents, processes=1)))
+    program = [sys.executable, "-c", "import sys; from trainers.cli import main; sys.exit(main(sys.argv[1:]))"]
+    words = ["train", str(tmp_path / "run.toml")]
+    done = subprocess.run([*program, *words], cwd=root, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [line["iteration"] for line in lines_of(directory)] == [0, 1]
+    make_trainer(small_config(directory), model, resume=True).train()
     assert lines_of(directory) == lines_of(whole_run)
     assert lines_of(directory, "episodes.jsonl") == lines_of(whole_run, "episodes.jsonl")
 

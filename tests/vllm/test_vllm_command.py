@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="`make test-vllm` installs it in an environment of its own")
 
+from tests.ports import free_port
 from tests.vllm.models import CACHE_GIB, small_model
 from trainers.cli import main
 
@@ -56,9 +56,7 @@ def test_a_run_trains_and_its_model_is_evaluated_alike_by_both_engines(model, tm
 
 
 def test_a_vllm_server_is_evaluated_over_its_interface(model, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--port", str(port)]
     options = ["--served-model-name", "small", "--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1"]
     cache = ["--kv-cache-memory-bytes", str(int(CACHE_GIB * 2**30)), "--max-model-len", str(CONTEXT)]
@@ -74,7 +72,7 @@ def test_a_vllm_server_is_evaluated_over_its_interface(model, tmp_path):
             assert main(["eval", *ROOMS, *play, *source, "--output-dir", str(tmp_path / name)]) == 0
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(600)
     told = json.loads((tmp_path / "server" / "summary.json").read_text())
     assert told["model"]["name"] == "small"
     assert told["all"]["failed"] == 0

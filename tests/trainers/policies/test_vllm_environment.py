@@ -67,7 +67,7 @@ def test_an_engine_ends_with_the_process_that_it_works_for(early, root):
             assert engine.stdout.readline() == "ready\n"
             assert engine.poll() is None
             end()
-        assert engine.wait(timeout=60) == -signal.SIGKILL
+        assert engine.wait(timeout=600) == -signal.SIGKILL
 
 
 def test_weights_travel_through_memory_where_it_holds_those_of_all_ranks(tmp_path, monkeypatch):

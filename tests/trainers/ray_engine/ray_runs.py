@@ -74,17 +74,20 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-class After(threading.Thread):
-    """Does something as soon as a run has logged an iteration."""
+class Meanwhile(threading.Thread):
+    """Does something while a run waits (`FaultyCorridor`), and lets it go on then."""
 
-    def __init__(self, run: Path, act: Callable[[], Any], iterations: int = 1) -> None:
+    def __init__(self, accidents: Path, act: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
-        self.metrics, self.act, self.iterations = run / "metrics.jsonl", act, iterations
+        self.accidents, self.act = accidents, act
         self.done = False
         self.start()
 
     def run(self) -> None:
-        while not (self.metrics.exists() and self.metrics.read_bytes().count(b"\n") >= self.iterations):
+        while not (self.accidents / "wait.done").exists():
             time.sleep(0.01)
-        self.act()
-        self.done = True
+        try:
+            self.act()
+            self.done = True
+        finally:
+            (self.accidents / "go").touch()

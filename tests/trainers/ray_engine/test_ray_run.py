@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,12 +16,13 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from agent_gym.errors import AgentGymError, BadOptionError
-from tests.trainers.ray_engine.ray_runs import After, check_same, configure, lines_of, processes, train
+from tests.trainers.ray_engine.ray_runs import Meanwhile, check_same, configure, lines_of, processes, train
 from tests.trainers.ray_engine.toy_worker import ToyWorker
+from trainers.config import to_toml
 from trainers.interrupt import Interruption
 from trainers.ray_engine.cluster import load_ray, placed
 from trainers.ray_engine.pool import Pool
-from trainers.ray_engine.run import _show
+from trainers.ray_engine.run import POLL_S, _show, _watch
 from trainers.settings import RaySettings, SamplerSettings
 
 WEIGHTS = "checkpoints/step_00000004/model.safetensors"
@@ -41,9 +44,9 @@ def cluster() -> Iterator[Any]:
 
 def wait_until_alone():
     """Wait until Ray has noticed that the nodes which were added are gone, or it puts the next test's actors there."""
-    until = time.monotonic() + 120.0
+    until = time.monotonic() + 600.0
     while sum(node["Alive"] for node in load_ray().nodes()) > 1:
-        assert time.monotonic() < until, "Ray has not noticed within two minutes that a node is gone"
+        assert time.monotonic() < until, "Ray has not noticed within ten minutes that a node is gone"
         time.sleep(0.1)
 
 
@@ -93,10 +96,10 @@ def test_a_worker_that_hangs_is_replaced(cluster, model, plain, tmp_path):
 
 def test_a_learner_rank_that_is_killed_is_one_of_a_run_that_resumes(cluster, model, plain, tmp_path, capsys):
     run = tmp_path / "run"
+    (tmp_path / "wait").write_text(lines_of(plain, "episodes.jsonl")[6]["task"])  # the second iteration, after a save
     settings = {"address": "auto", "learners": 2, "workers": 1}
-    kill = After(run, lambda: os.kill(processes("LearnerRank")[-1], signal.SIGKILL))
+    kill = Meanwhile(tmp_path, lambda: os.kill(processes("LearnerRank")[-1], signal.SIGKILL))
     assert train(configure(model, run, tmp_path, ray=settings)) == 0
-    kill.join()
     assert kill.done
     told = capsys.readouterr().out
     assert "It goes on from the last checkpoint (start 1 of at most 3 in a row)" in told
@@ -127,17 +130,19 @@ def test_a_node_that_goes_takes_nothing_with_it(cluster, model, plain, tmp_path)
     run = tmp_path / "run"
     node = cluster.add_node(num_cpus=1)
     raylet = node.all_processes["raylet"][0].process.pid
+    (tmp_path / "wait").write_text(lines_of(plain, "episodes.jsonl")[6]["task"])
     lost: list[int] = []
 
     def take_node():
-        lost.extend(processes("RolloutWorker", [raylet]))
+        while not lost:  # it may start later than the other
+            lost.extend(processes("RolloutWorker", [raylet]))
         cluster.remove_node(node, allow_graceful=False)
 
-    take = After(run, take_node)
+    take = Meanwhile(tmp_path, take_node)
     # Two cores for the learner rank and one for a worker are the first node, one for another worker is the second.
     settings = {"address": "auto", "learner_cpus": 2}
     assert train(configure(model, run, tmp_path, ray=settings)) == 0
-    take.join()
+    assert take.done
     assert len(lost) == 1
     assert lines_of(run)[3]["ray/replaced_workers"] >= 1
     check_same(run, plain)
@@ -150,7 +155,7 @@ def test_a_node_that_goes_takes_nothing_with_it(cluster, model, plain, tmp_path)
 @pytest.fixture
 def pool(cluster):
     kind = load_ray().remote(ToyWorker)
-    settings = RaySettings(workers=1, play_timeout_s=10.0)
+    settings = RaySettings(workers=1, play_timeout_s=20.0)
     made = Pool(lambda number: kind.options(num_cpus=0).remote(), settings, 1)
     yield made
     made.close()
@@ -158,6 +163,17 @@ def pool(cluster):
 
 def play(pool, *words):
     return pool.collect(pool.submit([SimpleNamespace(tasks=[word]) for word in words], 7, None), Interruption())
+
+
+def test_a_cluster_that_can_not_be_joined_is_not_passed_over(cluster, model, tmp_path, root):
+    program = "import sys, ray; ray.__version__ = '0.1'; from trainers.cli import main; sys.exit(main(sys.argv[1:]))"
+    (tmp_path / "run.toml").write_text(to_toml(configure(model, tmp_path / "run")))
+    words = [sys.executable, "-c", program, "train", str(tmp_path / "run.toml"), "--ray", "auto"]
+    env = os.environ | {"RAY_ADDRESS": cluster.address}
+    done = subprocess.run(words, cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"--ray auto has found a cluster at {cluster.address}, which it can't join: Version mismatch" in done.stderr
+    assert "Ray: 0.1" in done.stderr
 
 
 def test_what_a_rank_tells_late_is_shown_later(cluster, capsys):
@@ -178,6 +194,31 @@ def test_what_a_rank_tells_late_is_shown_later(cluster, capsys):
     assert "first line\n" in capsys.readouterr().out
     load_ray().kill(slow)
     assert _show(slow, console, timeout_s=60.0) is None, "a rank that is gone tells nothing"
+
+
+def test_what_a_rank_tells_last_is_shown(cluster, capsys):
+    class Ending:
+        def __init__(self):
+            self.left, self.asked = ["first line\n"], False
+
+        def train(self):
+            while not self.asked:
+                time.sleep(0.01)
+            self.left.append("last line\n")
+            return 0
+
+        def told(self):
+            text = "".join(self.left)
+            self.left.clear()
+            if not self.asked:
+                self.asked = True
+                time.sleep(5 * POLL_S)  # long after its training has ended
+            return text
+
+    rank = load_ray().remote(Ending).options(num_cpus=0, max_concurrency=2).remote()
+    assert _watch({rank.train.remote(): 0}, rank, Interruption(), Console(width=80)) == 0
+    assert "first line\nlast line\n" in capsys.readouterr().out
+    load_ray().kill(rank)
 
 
 def test_what_is_played_comes_in_the_order_in_which_it_was_asked(pool):
