@@ -147,5 +147,5 @@ function sparkline(values, width = 90, height = 20) {
   const X = (at) => 2 + (at / (values.length - 1)) * (width - 4);
   const Y = (value) => height - 3 - value * (height - 6);
   const points = values.map((value, at) => `${X(at).toFixed(1)},${Y(value).toFixed(1)}`).join(" ");
-  return svg("svg", { width, height, class: "spark", "aria-hidden": "true" }, svg("polyline", { points }), svg("circle", { cx: X(values.length - 1), cy: Y(values[values.length - 1]), r: 2 }));
+  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: "spark", "aria-hidden": "true" }, svg("polyline", { points }), svg("circle", { cx: X(values.length - 1), cy: Y(values[values.length - 1]), r: 2 }));
 }

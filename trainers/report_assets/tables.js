@@ -1,6 +1,6 @@
 // Long lists: only the rows in view exist, so that ten thousand cost no more than forty.
 
-const ROW = 36;
+const ROW = 36; // pixels; a list whose rows are of another height says so in the style --row
 
 // rows: any array; render(row) gives the cells of one line; returns an element with `.show(rows)`.
 function longList(className, render) {
@@ -9,29 +9,36 @@ function longList(className, render) {
   let rows = [];
   let from = -1;
   let to = -1;
+  let height = ROW;
+  const measure = () => {
+    const before = height;
+    height = parseFloat(getComputedStyle(box).getPropertyValue("--row")) || ROW;
+    space.style.height = `${rows.length * height}px`;
+    box.style.setProperty("--rows", `${rows.length * height + 1}px`);
+    return height !== before;
+  };
   const draw = (force) => {
-    const first = Math.max(0, Math.floor(box.scrollTop / ROW) - 6);
-    const last = Math.min(rows.length, Math.ceil((box.scrollTop + (box.clientHeight || 900)) / ROW) + 6);
+    const first = Math.max(0, Math.floor(box.scrollTop / height) - 6);
+    const last = Math.min(rows.length, Math.ceil((box.scrollTop + (box.clientHeight || 900)) / height) + 6);
     if (!force && first === from && last === to) return;
     [from, to] = [first, last];
     space.replaceChildren(...rows.slice(first, last).map((row, at) => {
       const line = render(row);
-      line.style.top = `${(first + at) * ROW}px`;
+      line.style.top = `${(first + at) * height}px`;
       return line;
     }));
   };
   box.addEventListener("scroll", () => draw(false), { passive: true });
-  new ResizeObserver(() => draw(false)).observe(box);
+  new ResizeObserver(() => draw(measure())).observe(box);
   box.show = (next, keepPlace = false) => {
     rows = next;
-    space.style.height = `${rows.length * ROW}px`;
-    box.style.setProperty("--rows", `${rows.length * ROW + 1}px`);
+    measure();
     if (!keepPlace) box.scrollTop = 0;
     draw(true);
   };
   box.reveal = (at) => {
-    const top = at * ROW;
-    if (top < box.scrollTop || top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top - box.clientHeight / 2;
+    const top = at * height;
+    if (top < box.scrollTop || top + height > box.scrollTop + box.clientHeight) box.scrollTop = top - box.clientHeight / 2;
     draw(true);
   };
   return box;
