@@ -28,13 +28,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pettingzoo.utils.conversions import aec_to_parallel
+from pettingzoo.utils.conversions import aec_to_parallel_wrapper
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from agent_gym import keys
 from agent_gym.core import with_known_settings
 from agent_gym.envs.diagnostic import check_count, check_name, digest
-from agent_gym.errors import BadOptionError
+from agent_gym.errors import BadOptionError, EpisodeError
 from agent_gym.ltl.task import Task
 from agent_gym.multi_agent.core import TextGame
 from agent_gym.multi_agent.household_expert import TeamExpert
@@ -272,6 +272,24 @@ def env(**settings: Any) -> OrderEnforcingWrapper:
     return OrderEnforcingWrapper(raw_env(**settings))
 
 
-def parallel_env(**settings: Any) -> aec_to_parallel:
-    """Make the game in which all robots act at once, by PettingZoo's conversion; takes what `raw_env` takes."""
-    return aec_to_parallel(raw_env(**settings))
+class ParallelHousehold(aec_to_parallel_wrapper):  # type: ignore[misc]  # PettingZoo is published without types
+    """All robots at once, by PettingZoo's conversion; a step that is not for all of them moves none."""
+
+    def step(self, actions: dict[str, str]) -> Any:
+        """Carry out a command of each robot; see PettingZoo's `ParallelEnv`.
+
+        Raises:
+            EpisodeError: If a robot has no command.
+        """
+        missing = [agent for agent in self.agents if agent not in actions]
+        if missing:
+            raise EpisodeError(
+                f"expected a command for each of {self.agents}, got none for {', '.join(missing)}: give one that is "
+                f"to do nothing {WAIT!r}."
+            )
+        return super().step(actions)
+
+
+def parallel_env(**settings: Any) -> ParallelHousehold:
+    """Make the game in which all robots act at once; takes what `raw_env` takes."""
+    return ParallelHousehold(raw_env(**settings))

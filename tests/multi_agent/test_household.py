@@ -52,6 +52,16 @@ def test_parallel():
     parallel_api_test(household_v0.parallel_env(), num_cycles=80)
 
 
+def test_a_step_that_is_not_for_all_moves_none():
+    env = team()
+    before = env.unwrapped.get_state()
+    with pytest.raises(EpisodeError, match=r"got none for robot_1: give one that is to do nothing 'wait'\."):
+        env.step({"robot_0": "look"})
+    assert env.unwrapped.get_state() == before
+    observations, *_ = env.step({"robot_0": "look", "robot_1": "wait"})
+    assert observations.keys() == {"robot_0", "robot_1"}
+
+
 def test_all_act_at_once_and_are_paid_alike():
     env = team(cost=0.125)
     game = env.unwrapped
