@@ -10,6 +10,7 @@ from typing import Any
 
 from agent_gym import keys
 from agent_gym.core import Expert, TextEnv
+from agent_gym.envs.diagnostic import check_count
 from agent_gym.envs.webshop.pages import done_page, item_page, results_page, search_page, sub_page
 from agent_gym.envs.webshop.product import Goal, Product
 from agent_gym.envs.webshop.readable import readable
@@ -33,6 +34,8 @@ OBSERVATIONS = ("text", "readable")
 REWARDS = ("score", "success")
 NOUNS = ("light", "spacy")
 PRODUCT_NAMES = ("code", "place")
+MOST_PRODUCTS = 5_000_000
+"""Four times as many as were published: from there on a mistyped number is likelier than a shop."""
 
 AVAILABLE_ACTIONS = "available_actions"
 """Entry of `info` as the benchmark's users know it: `has_search_bar`, and the `clickables` in the order of the page."""
@@ -120,8 +123,8 @@ class WebshopEnv(TextEnv):
             DataNotFoundError: If `data` is given and missing.
         """
         super().__init__(split=split, render_mode=render_mode)
-        self.products = _check_count("products", products, 1)
-        self.catalogue_seed = _check_count("catalogue_seed", catalogue_seed, 0)
+        self.products = check_count("products", products, 1, MOST_PRODUCTS)
+        self.catalogue_seed = check_count("catalogue_seed", catalogue_seed, 0, 2**31)
         self.goals = _check_choice("goals", goals, KINDS)
         self.reward = _check_choice("reward", reward, REWARDS)
         self.observation = _check_choice("observation", observation, OBSERVATIONS)
@@ -130,7 +133,7 @@ class WebshopEnv(TextEnv):
             raise BadOptionError(f"search_anywhere must be True or False, got {search_anywhere!r}.")
         self.search_anywhere = search_anywhere
         self.product_names = _check_choice("product_names", product_names, PRODUCT_NAMES)
-        self.expert_steps = _check_count("expert_steps", expert_steps, 1)
+        self.expert_steps = check_count("expert_steps", expert_steps, 1, 1_000_000)
         self._data = None if data is None else data_directory(data)
         self._tagger = noun_tagger(nouns)
         self._visit: Visit | None = None
@@ -283,10 +286,4 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> str:
         raise BadOptionError(
             f"{name} must be one of {list(choices)}, got {value!r}.{did_you_mean(str(value), choices)}"
         )
-    return value
-
-
-def _check_count(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadOptionError(f"{name} must be a whole number from {least} on, got {value!r}.")
     return value

@@ -233,6 +233,7 @@ def test_render():
         ({"goals": "humans"}, BadOptionError, "Did you mean 'human'"),
         ({"nouns": "spacey"}, BadOptionError, "Did you mean 'spacy'"),
         ({"products": 0}, BadOptionError, "products must be a whole number from 1"),
+        ({"products": 10**9}, BadOptionError, "products must be a whole number from 1 to 5000000, got 1000000000"),
         ({"products": "1000"}, BadOptionError, "products must be a whole number"),
         ({"catalogue_seed": -1}, BadOptionError, "catalogue_seed must be a whole number from 0"),
         ({"product_names": "number"}, BadOptionError, "product_names must be one of .* got 'number'"),
