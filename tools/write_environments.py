@@ -5,16 +5,13 @@
 A test runs the same functions and compares, so neither page can fall behind. Nothing here needs an environment's extra.
 """
 
-import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
-
-import docstring_parser
 
 import agent_gym  # noqa: F401  registers the ids
 from agent_gym.suite import ENVIRONMENTS, GAMES, About, about, creator_of, settings_of
 from agent_gym.suite_figures import COMMAND, Figures, figures_of
+from trainers.env_details import meanings_of
 from trainers.env_table import PLAYERS, UNKNOWN, speed_in_words, success_in_words
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,12 +109,7 @@ def _counts(splits: Iterable[str], figures: Figures | None) -> str:
 
 def _settings(name: str) -> str:
     """Return a table of settings: defaults from the signature, words from its docstring or that of what it makes."""
-    creator = creator_of(name)
-    made: Any = creator if isinstance(creator, type) else get_type_hints(creator)["return"]
-    words: dict[str, str] = {}
-    for documented in (made.__init__, creator):
-        parsed = docstring_parser.parse(inspect.getdoc(documented) or "", docstring_parser.DocstringStyle.GOOGLE)
-        words |= {one.arg_name: " ".join((one.description or "").split()) for one in parsed.params}
+    words = meanings_of(creator_of(name))
     rows = [(f"`{setting}`", f"`{value!r}`", words.get(setting, "")) for setting, value in settings_of(name).items()]
     return _table(("setting", "default", "meaning"), rows) if rows else ""
 

@@ -1,18 +1,52 @@
-"""Ids of environments as people type them: checked before anything is made, with the one that may be meant."""
+"""Ids of environments as people type them: short forms, and the one that may be meant; checked before anything is made.
+
+`rooms`, `Rooms-v0` and `agentgym/rooms` are `AgentGym/Rooms-v0`, `kuhn_poker` is `kuhn_poker_v0`, and behind
+`my_module:` the same goes for what that module registers.
+"""
 
 import difflib
 import importlib
 import os
+import re
 import sys
+
+from rich.console import Console
+
+_PARTS = re.compile(r"(?:(?P<namespace>[^/]*)/)?(?P<name>.*?)(?:[-_](?P<version>v\d+))?")
+"""The parts of an id, in lower case: Gymnasium's, with a version after `-v`, or a game's, with one after `_v`."""
+
+
+def full_id(asked: str) -> str:
+    """Return the id that is meant by one without its namespace or version, in any case, and say on stderr which it is.
+
+    What is an id already, a pattern, or fits none or several ids is returned as it is.
+
+    Raises:
+        BadOptionError: If the module before a colon can't be imported.
+    """
+    import gymnasium as gym  # not needed for --help, which answers at once
+
+    module, colon, name = asked.rpartition(":")
+    if module:
+        _import(module, asked)
+    known = _known(module)
+    if not name or name in gym.registry or name in known:
+        return asked
+    found = [one for one in known if _fits(name, one)]
+    if len(found) != 1:
+        return asked
+    meant = f"{module}{colon}{found[0]}"
+    told = Console(stderr=True, markup=False, emoji=False)
+    told.print(f"{asked} is {meant}.", style="dim", highlight=False, soft_wrap=True)
+    return meant
 
 
 def check_id(env_id: str) -> None:
-    """Refuse an id that is not registered, with the one that may be meant; Gymnasium itself misses `alfworld`."""
-    import gymnasium as gym  # not needed for --help, which answers at once
+    """Refuse an id that is not registered, with the one that may be meant; Gymnasium itself misses `alfwrld`."""
+    import gymnasium as gym
 
     from agent_gym.errors import BadOptionError
     from agent_gym.multi_agent.games import is_game
-    from agent_gym.registration import IDS
 
     module, _, name = env_id.rpartition(":")
     if module:
@@ -21,18 +55,51 @@ def check_id(env_id: str) -> None:
         return
     if is_game(env_id):
         raise BadOptionError(f"{env_id} is a game for several agents, which train and eval play, and no other verb.")
-    by_name = {_bare(known): known for known in IDS}
+    known = _known(module)
+    by_name = {_bare(one): one for one in known}
     asked = _bare(name)
-    near = [known for name, known in by_name.items() if asked and asked in name]
+    near = [one for bare, one in by_name.items() if asked and asked in bare]
     close = difflib.get_close_matches(asked, by_name, n=1, cutoff=0.6)
-    meant = near[:1] or [by_name[name] for name in close]
-    hint = f" Did you mean {meant[0]}?" if meant else ""
-    raise BadOptionError(f"there is no environment {env_id!r}.{hint} `agent-gym list` shows all of them.")
+    meant = near[:1] or [by_name[bare] for bare in close]
+    hint = f" Did you mean {module}{':' * bool(module)}{meant[0]}?" if meant else ""
+    own = ""
+    if module:
+        own = f" {module} registers {', '.join(known) or 'none'}."
+    elif not meant or ("/" in name and not name.lower().startswith("agentgym/")):
+        own = f" One that a module of yours registers is named together with it: my_module:{name}."
+    raise BadOptionError(f"there is no environment {env_id!r}.{hint} `agent-gym list` shows all of them.{own}")
+
+
+def _known(module: str) -> list[str]:
+    """Ids of this package, games too; of a module, those that are registered for its package."""
+    import gymnasium as gym
+
+    from agent_gym.multi_agent.games import game_names
+    from agent_gym.registration import IDS
+
+    if not module:
+        return [*IDS, *game_names()]
+    package = module.partition(".")[0]
+    points = ((name, spec.entry_point) for name, spec in gym.registry.items())
+    return [name for name, point in points if re.split(r"[.:]", _module_of(point), maxsplit=1)[0] == package]
+
+
+def _module_of(entry_point: object) -> str:
+    return entry_point if isinstance(entry_point, str) else str(getattr(entry_point, "__module__", ""))
+
+
+def _fits(asked: str, known: str) -> bool:
+    """Whether an id is another one, or a part of it."""
+    wanted, there = _PARTS.fullmatch(asked.lower()), _PARTS.fullmatch(known.lower())
+    assert wanted is not None
+    assert there is not None  # any string has these parts
+    return all(wanted[part] in (None, there[part]) for part in ("namespace", "name", "version"))
 
 
 def _bare(env_id: str) -> str:
     """The name in an id, without the namespace and the version, which many ids share."""
-    return env_id.rpartition("/")[2].partition("-v")[0].lower()
+    found = _PARTS.fullmatch(env_id.lower())
+    return found["name"] if found is not None else env_id.lower()
 
 
 def _import(module: str, env_id: str) -> None:

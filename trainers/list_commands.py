@@ -1,20 +1,45 @@
 """The verbs `list` and `methods` of the command line: what there is."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListEnvs:
-    """Show the environments: their splits, how many tasks each has, their engines and settings."""
+    """Show the environments, or of one its splits, settings and tasks."""
+
+    env_id: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")] = ""
+    """Environment or game to tell more of; by default all are listed."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Split whose tasks to name, one per line."""
 
     def run(self, console: Console) -> int:
-        """Print the table."""
-        from trainers.env_table import env_table
-        from trainers.tables import show_table
+        """Print the table, or what there is to know of one."""
+        from agent_gym.errors import BadOptionError
+        from agent_gym.multi_agent.games import is_game, load_game
+        from trainers.env_ids import check_id, full_id
 
-        show_table(console, env_table())
+        if not self.env_id:
+            from trainers.env_table import show_envs
+
+            if self.split is not None:
+                raise BadOptionError("--split must follow an environment: agent-gym list ID --split NAME.")
+            show_envs(console)
+            return 0
+        from trainers.env_details import show_env, show_tasks
+
+        name = full_id(self.env_id)
+        if is_game(name):
+            load_game(name)
+        else:
+            check_id(name)
+        if self.split is None:
+            show_env(console, name)
+        else:
+            show_tasks(console, Console(stderr=True), name, self.split)
         return 0
 
 

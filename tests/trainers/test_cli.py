@@ -140,7 +140,7 @@ def test_rollout_interrupted_reports_what_was_finished(root):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["play", "alfworld"], "there is no environment 'alfworld'. Did you mean AgentGym/ALFWorld-v0?"),
+        (["list", "alfwrld"], "there is no environment 'alfwrld'. Did you mean AgentGym/ALFWorld-v0?"),
         (["play", "AgentGym/ALFWrld-v0"], "Did you mean AgentGym/ALFWorld-v0?"),
         (["play", "Chess-v0"], "there is no environment 'Chess-v0'. `agent-gym list` shows all of them."),
         (["play", ""], "--env must name an environment, such as AgentGym/ALFWorld-v0; `agent-gym list` shows all."),
