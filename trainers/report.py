@@ -19,9 +19,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from trainers.metric_meanings import meaning_of
 from trainers.run_files import EPISODES, METRICS, Json, Lines, RunFiles, number, open_run, written_whole
 
 SCRIPTS = ("base.js", "charts.js", "tables.js", "episode.js", "main.js")
@@ -135,6 +137,7 @@ def _overview(run: RunFiles, index: _Index) -> Json:
         "config": run.config,
         "summary": run.summary,
         "metrics": metrics,
+        "meanings": {name: str(one) for name in sorted({*chain(*metrics)}) if (one := meaning_of(name)) is not None},
         "tasks": list(index.tasks),
         "labels": list(index.labels),
         "episodes": index.columns,

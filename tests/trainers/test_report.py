@@ -18,6 +18,7 @@ from agent_gym.errors import BadOptionError, DataNotFoundError
 from tests.trainers.chromium import Tab, browser_tab
 from tests.trainers.example_run import write_run
 from trainers.cli import main
+from trainers.metric_meanings import MEANINGS
 from trainers.report import SCRIPTS, view
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -424,6 +425,16 @@ def test_a_phone_shows_all_of_it(finished_run: Path, tmp_path: Path) -> None:
         assert len(answers) >= 4  # every member of the group starts in this state
         assert all(answer["width"] > 0.8 * group["width"] for answer in answers)
         assert not tab.complaints
+
+
+def test_names_of_metrics_tell_their_meaning(finished_run: Path, tmp_path: Path) -> None:
+    page = browse(view(finished_run, tmp_path / "report.html"), "overview", tmp_path / "profile")
+    titles = [html.unescape(title) for title in re.findall(r'<span class="name" title="([^"]*)"', page)]
+    told = [line for title in titles for line in title.splitlines()]
+    assert f"credit/silent_groups: {MEANINGS['credit/silent_groups']}" in told
+    assert f"eval/success: {MEANINGS['eval/success']}" in told  # of both that share a chart
+    assert all(": " in line for line in told)
+    assert f'<span title="rollout/wasted_tokens: {MEANINGS["rollout/wasted_tokens"]}"' in page  # what never moves
 
 
 @pytest.mark.parametrize("width", [WIDTH_OF_A_PHONE, 1280])

@@ -47,6 +47,9 @@ function constantOf(chart) {
   return rest.length && rest.every((value) => value === first) && !chart.series.some((line) => line.low) ? first : null;
 }
 
+// What the names in a chart stand for, for those that are explained.
+const meaningOf = (chart) => chart.series.map((line) => (data.meanings[line.key] ? `${line.key}: ${data.meanings[line.key]}` : line.key)).join("\n");
+
 // Exponential moving average without the bias of its start.
 function smoothed(points, weight) {
   let sum = 0;
@@ -139,7 +142,7 @@ function drawChart(chart, xRange, weight, onPick) {
   root.addEventListener("pointermove", (event) => { const x = nearest(event); linked.forEach((follow) => follow(x)); tip(event, `iteration ${x}`); });
   root.addEventListener("pointerleave", () => { linked.forEach((follow) => follow(null)); tip(null); });
   root.addEventListener("click", (event) => onPick(nearest(event)));
-  return el("figure", { class: "chart" }, el("figcaption", {}, el("span", { class: "name" }, words(chart.name)), latest), root);
+  return el("figure", { class: "chart" }, el("figcaption", {}, el("span", { class: "name", title: meaningOf(chart) }, words(chart.name)), latest), root);
 }
 
 function sparkline(values, width = 90, height = 20) {

@@ -16,7 +16,7 @@ function overview() {
     return el("section", { class: "curves" }, el("h2", {}, words(group.title)),
       group.title === HEADLINE && el("p", { class: "legend" }, el("i", { class: "swatch training" }), "training", el("i", { class: "swatch evaluation" }), "evaluation"),
       el("div", { class: "grid-of-charts" }, moving.map((chart) => drawChart(chart, range, weight, showIteration))),
-      still.length > 0 && el("p", { class: "constants" }, "always the same: ", still.map((chart) => el("span", {}, `${words(chart.name)} `, el("b", {}, short(constantOf(chart)))))));
+      still.length > 0 && el("p", { class: "constants" }, "always the same: ", still.map((chart) => el("span", { title: meaningOf(chart) }, `${words(chart.name)} `, el("b", {}, short(constantOf(chart)))))));
   };
   const draw = () => {
     linked.clear();
@@ -51,7 +51,7 @@ function evaluationTable() {
 function headline(groups) {
   const { episodes } = data;
   const cards = [];
-  const add = (name, value, note) => cards.push(el("div", { class: "card figure-card" }, el("span", {}, name), el("b", {}, value), el("small", {}, note ?? "")));
+  const add = (name, value, note, title) => cards.push(el("div", { class: "card figure-card", title }, el("span", {}, name), el("b", {}, value), el("small", {}, note ?? "")));
   const chart = groups.flatMap((group) => group.charts).find((candidate) => /(^|_)success$/.test(candidate.name));
   for (const line of chart ? [...chart.series].reverse() : []) {
     const values = line.points.map(([, y]) => y);
@@ -59,7 +59,7 @@ function headline(groups) {
     const [bestAt] = line.points[values.indexOf(best)];
     const last = line.points.length - 1;
     const band = line.low && known(line.low[last]) ? `95 %: ${percent(line.low[last])} to ${percent(line.high[last])}` : `best ${percent(best)} at iteration ${bestAt}`;
-    add(`success in ${line.label}`, percent(values[last]), band);
+    add(`success in ${line.label}`, percent(values[last]), band, data.meanings[line.key]);
   }
   if (data.metrics.length) add("iterations", String(data.metrics.length), `${data.metrics[0].iteration} to ${data.metrics.at(-1).iteration}`);
   if (data.count) {
