@@ -13,12 +13,12 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_args
 
 import tyro
 from rich.console import Console
 
-from trainers.env_ids import check_id
+from trainers.env_ids import check_id, full_id, settings_for_env
 from trainers.list_commands import ListEnvs, ListMethods
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Export:
 
 
 def _named(positional: str, option: str) -> str:
-    """The environment's id, which may stand alone or behind --env."""
+    """The environment's id, which may be short, and may stand alone or behind --env."""
     from agent_gym.errors import BadOptionError
 
     if positional and option and positional != option:
@@ -186,7 +186,7 @@ def _named(positional: str, option: str) -> str:
         raise BadOptionError(
             "--env must name an environment, such as AgentGym/ALFWorld-v0; `agent-gym list` shows all."
         )
-    return positional or option
+    return full_id(positional or option)
 
 
 def _count(number: int, noun: str) -> str:
@@ -256,8 +256,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after the program's name; those of the process by default.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    settings = _settings_for_env(words)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        _complaint("interrupted.")
+        return INTERRUPTED
+
+
+def _main(words: list[str]) -> int:
+    known = [annotation.name for one in get_args(Verb) for annotation in get_args(one)[1:]]
+    if words and not words[0].startswith("-") and words[0] not in known:
+        from agent_gym.errors import did_you_mean
+
+        _complaint(f"there is no verb {words[0]!r}.{did_you_mean(words[0], known)} `agent-gym --help` shows all.")
+        return 2
+    settings = settings_for_env(words)
     verb: Runnable | None = None
     if settings is None and (not words or words[0] not in TRAINER_VERBS):
         verb = tyro.cli(Verb, prog="agent-gym", description=_DESCRIPTION, args=words)
@@ -287,8 +300,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = f"this needs {error.name}: pip install 'agent-gym[{extra}]' (in a checkout: pip install '.[{extra}]')."
         _complaint(told)
         return 2
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def _complaint(told: str) -> None:
@@ -301,15 +312,6 @@ def _extra_with(module: str) -> str:
     """The extra that brings a module which is missing; empty if it is none of ours."""
     wanted = {"train": ("torch", "transformers", "peft", "safetensors", "tokenizers", "scipy", "matplotlib", "jinja2")}
     return next((extra for extra, modules in wanted.items() if module.partition(".")[0] in modules), "")
-
-
-def _settings_for_env(words: Sequence[str]) -> str | None:
-    """Return what `--env` was given where it is NAME=VALUE: settings, which belong to `--env.settings`."""
-    for word, following in zip(words, [*words, ""][1:], strict=True):
-        value = following if word == "--env" else word.removeprefix("--env=") if word.startswith("--env=") else ""
-        if "=" in value:
-            return value
-    return None
 
 
 _DESCRIPTION = "Gymnasium environments for language-model agents: see them, play them, train models in them."

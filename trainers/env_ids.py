@@ -9,26 +9,30 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 
-_PARTS = re.compile(r"(?:(?P<namespace>[^/]*)/)?(?P<name>.*?)(?:[-_](?P<version>v\d+))?")
+_PARTS = re.compile(r"(?:(?P<namespace>[^/]*)/)?(?P<name>.*?)(?:[-_](?P<version>v\d+))?", re.DOTALL)
 """The parts of an id, in lower case: Gymnasium's, with a version after `-v`, or a game's, with one after `_v`."""
 
 
-def full_id(asked: str) -> str:
+def full_id(asked: str, *, say: bool = True) -> str:
     """Return the id that is meant by one without its namespace or version, in any case, and say on stderr which it is.
 
-    What is an id already, a pattern, or fits none or several ids is returned as it is.
-
-    Raises:
-        BadOptionError: If the module before a colon can't be imported.
+    What is an id already, a pattern, or fits none or several ids is returned as it is, for `check_id` to judge; so is
+    what stands behind a module that can't be imported.
     """
     import gymnasium as gym  # not needed for --help, which answers at once
 
+    from agent_gym.errors import BadOptionError
+
     module, colon, name = asked.rpartition(":")
     if module:
-        _import(module, asked)
+        try:
+            _import(module, asked)
+        except BadOptionError:
+            return asked
     known = _known(module)
     if not name or name in gym.registry or name in known:
         return asked
@@ -36,7 +40,7 @@ def full_id(asked: str) -> str:
     if len(found) != 1:
         return asked
     meant = f"{module}{colon}{found[0]}"
-    told = Console(stderr=True, markup=False, emoji=False)
+    told = Console(stderr=True, markup=False, emoji=False, quiet=not say)
     told.print(f"{asked} is {meant}.", style="dim", highlight=False, soft_wrap=True)
     return meant
 
@@ -68,6 +72,15 @@ def check_id(env_id: str) -> None:
     elif not meant or ("/" in name and not name.lower().startswith("agentgym/")):
         own = f" One that a module of yours registers is named together with it: my_module:{name}."
     raise BadOptionError(f"there is no environment {env_id!r}.{hint} `agent-gym list` shows all of them.{own}")
+
+
+def settings_for_env(words: Sequence[str]) -> str | None:
+    """Return what `--env` was given where it is NAME=VALUE: settings, which belong to `--env.settings`."""
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        value = following if word == "--env" else word.removeprefix("--env=") if word.startswith("--env=") else ""
+        if "=" in value:
+            return value
+    return None
 
 
 def _known(module: str) -> list[str]:

@@ -133,11 +133,13 @@ def choose_processes(config: TrainConfig, resume: str | None = None) -> tuple[in
 
     A number in the configuration counts. A run that is resumed and has none was made by a single process. Otherwise it
     is one per core, as long as each has a group and `EPISODES_AT_ONCE` episodes to play and all of them fit into half
-    of the memory. With a GPU it is one, and with vLLM too: its engine has processes of its own.
+    of the memory. With a GPU it is one; so it is for a table, and with vLLM, whose engine has processes of its own.
     """
+    from trainers.policies.tabular import is_tabular  # loads torch
+
     if config.processes is not None:
         return config.processes, ""
-    if config.sampler.engine == "vllm":
+    if config.sampler.engine == "vllm" or is_tabular(config.model.path):
         return 1, ""
     cores = usable_cores()
     if cores == 1 or (resume is not None and (Path(resume) / CONFIG).is_file()) or _has_gpu(config.model.device):
@@ -266,6 +268,8 @@ def _rank(rank: int, number: int, store: str, work: Work, outcomes: Any) -> None
         ranks.close()
     except KeyboardInterrupt:
         status = INTERRUPTED
+        told = Console(stderr=True, quiet=rank > 0, markup=False, emoji=False)
+        told.print("agent-gym: interrupted.", style="red", highlight=False)
     except (AgentGymError, GymnasiumError, OSError) as error:
         outcomes.put((rank, MISTAKE, str(error)))
         _leave(MISTAKE)

@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 from agent_gym.errors import BadOptionError, did_you_mean
 from trainers.config import CHOICES, SLOTS, ShapingConfig, TrainConfig
 from trainers.config_tables import optional_parts
+from trainers.env_ids import full_id
 
 _TAKE_A_PATH = ("--model", "--method", "--output-dir", "--output_dir", "--resume")
 _ID = re.compile(r"([\w.]+:)?([\w.-]+/)?[\w.-]+[-_]v\d+")
 """Gymnasium's syntax of an id, with its version; or a game's name as PettingZoo has it, such as `kuhn_poker_v0`."""
+_SHORT_ID = re.compile(r"([\w-]+/)?[\w-]+")
+"""What may be short for an id of this package: one without version, or without namespace."""
 
 
 class Named(NamedTuple):
@@ -61,10 +64,18 @@ def take_file(words: Sequence[str]) -> Named:
 
 
 def name_env(words: Sequence[str]) -> list[str]:
-    """Put `--env` before a first word that is an environment's id and no file."""
-    if words and _ID.fullmatch(words[0]) and not Path(words[0]).is_file():
-        return ["--env", *words]
-    return list(words)
+    """Put `--env` before a first word that is an environment's id, or short for one, and no file; write ids in full."""
+    words = list(words)
+    if words and not words[0].startswith("-") and not starts_a_choice(words[0]) and not Path(words[0]).is_file():
+        asked = words[0]
+        if _ID.fullmatch(asked) or (_SHORT_ID.fullmatch(asked) and full_id(asked, say=False) != asked):
+            words = ["--env", *words]
+    for place, word in enumerate(words):
+        if word == "--env" and place + 1 < len(words):
+            words[place + 1] = full_id(words[place + 1])
+        elif word.startswith("--env="):
+            words[place] = f"--env={full_id(word.partition('=')[2])}"
+    return words
 
 
 def refuse_stray(word: str | None, verb: str) -> None:
@@ -103,7 +114,9 @@ def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], Tr
     """
     rest: list[str] = []
     part: Any
-    for word in words:
+    words = list(words)
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        _refuse_dashes(word, following)
         name, _, method = word.partition(":")
         name = name.replace("-", "_")
         if not starts_a_choice(word):
@@ -120,6 +133,16 @@ def take_choices(words: Iterable[str], base: TrainConfig) -> tuple[list[str], Tr
         else:
             raise BadOptionError(f"{word}: expected {name}:{ON} or {name}:{OFF}.")
     return rest, base
+
+
+def _refuse_dashes(word: str, following: str) -> None:
+    """Refuse `--credit gigpo`, which is the word `credit:gigpo`."""
+    flag, equals, value = word.partition("=")
+    name = flag.removeprefix("--")
+    if flag.startswith("--") and name in {*CHOICES, "shaping"}:
+        kind = value if equals else following
+        example = kind if kind and not kind.startswith("-") else "NAME"
+        raise BadOptionError(f"{name} is chosen by a word without dashes: write {name}:{example}.")
 
 
 def _with_part_of(word: str, base: TrainConfig) -> TrainConfig:

@@ -30,3 +30,8 @@ def break_down(console: Console) -> int:
         raise KeyError("a defect")
     ranks.wait()
     return 0
+
+
+def interrupted(console: Console) -> int:
+    """Ctrl-C has come to all of them."""
+    raise KeyboardInterrupt

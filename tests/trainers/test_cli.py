@@ -147,6 +147,13 @@ def test_rollout_interrupted_reports_what_was_finished(root):
         (["play", ALFWORLD, "--split", "generated_tst"], "Did you mean 'generated_test'?"),
         (["play", ALFWORLD, "--split", "valid_seen"], "ALFWORLD_DATA"),
         (["play", ALFWORLD, "--task", "generated_test/9"], "Tasks of generated_test are named"),
+        (["rollot", "x"], "there is no verb 'rollot'. Did you mean 'rollout'? `agent-gym --help` shows all."),
+        (["play", ALFWORLD, "--task", "nothing"], "'generated_test'], got 'nothing'.\n"),
+        (["rollout", "Mine/Elevator-v0"], "registers is named together with it: my_module:Mine/Elevator-v0."),
+        (["play", "agent_gym:AgentGym/Soboka-v0"], "Did you mean agent_gym:AgentGym/Sokoban-v0?"),
+        (["play", "kuhn_poker"], "kuhn_poker_v0 is a game for several agents"),
+        (["train", "rooms", "--credit", "gigpo"], "credit is chosen by a word without dashes: write credit:gigpo."),
+        (["train", "--shaping=spa"], "shaping is chosen by a word without dashes: write shaping:spa."),
         (["play", ALFWORLD, "--env.settings", "engin=native"], "has no setting 'engin'"),
         (["play", ALFWORLD, "--env.settings", "engine=nativ"], "Did you mean 'native'?"),
         (["play", ALFWORLD, "--env.settings", "engine"], "--env.settings takes NAME=VALUE, such as"),
@@ -178,12 +185,13 @@ def test_a_mistake_is_one_line_and_status_2(capsys, monkeypatch, words, message)
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)
     assert main(words) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("agent-gym: ")
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
+    *said, mistake = captured.err.splitlines(keepends=True)
+    assert mistake.startswith("agent-gym: ")
+    assert message in mistake
+    assert [line for line in said if " is " not in line] == []  # which id was taken
 
 
-@pytest.mark.parametrize("words", [[], ["paly"], ["rollout", ALFWORLD, "--policy", "best"]])
+@pytest.mark.parametrize("words", [[], ["rollout", ALFWORLD, "--policy", "best"]])
 def test_words_that_are_no_request_end_with_status_2(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -201,6 +209,26 @@ def test_an_environment_is_named_alone_or_by_an_option(capsys):
     for words in (["--episodes", "2", ALFWORLD], ["--env", ALFWORLD, "--episodes", "2"]):
         assert main(["rollout", *words]) == 0
         assert f"random policy, {ALFWORLD}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("short", ["rooms", "Rooms-v0", "agentgym/ROOMS", "ROOMS-V0"])
+def test_a_short_name_is_taken_for_the_one_id_that_it_fits(short, capsys):
+    for words in (["rollout", short], ["rollout", "--env", short]):
+        assert main([*words, "--episodes", "2"]) == 0
+        captured = capsys.readouterr()
+        assert "random policy, AgentGym/Rooms-v0" in captured.out
+        assert captured.err == f"{short} is AgentGym/Rooms-v0.\n"
+
+
+def test_ctrl_c_before_anything_is_played_is_one_line(root):
+    program = (
+        "import signal, sys\nfrom trainers.cli import main\n"
+        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"  # as Ctrl-C, from a clock
+        "signal.setitimer(signal.ITIMER_REAL, 0.02)\n"  # all environments take a hundred times as long
+        "sys.exit(main(['list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "agent-gym: interrupted.\n")
 
 
 def test_an_environment_of_a_module_in_the_working_directory(root, tmp_path):

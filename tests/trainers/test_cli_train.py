@@ -105,6 +105,9 @@ def test_a_word_keeps_the_settings_of_the_method_that_the_file_has(tmp_path):
 def test_the_environment_may_stand_alone():
     assert parse_train(["AgentGym/ALFWorld-v0", "--model", "m"]).config.env.id == "AgentGym/ALFWorld-v0"
     assert parse_train(["my.module:Own-v1", "credit:grpo"]).config.env.id == "my.module:Own-v1"
+    for words in (["rooms", "credit:grpo"], ["credit:grpo", "--env", "Rooms-v0"], ["--env=agentgym/rooms"]):
+        assert parse_train(words).config.env.id == "AgentGym/Rooms-v0"
+    assert parse_train(["--env", "kuhn_poker"]).config.env.id == "kuhn_poker_v0"
     assert parse_eval(["AgentGym/ALFWorld-v0", "--model", "m"]).env.id == "AgentGym/ALFWorld-v0"
 
 

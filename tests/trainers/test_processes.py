@@ -40,6 +40,11 @@ def test_a_defect_in_one_comes_with_its_traceback():
         run_processes(process_work.break_down, 2)
 
 
+def test_ctrl_c_before_the_work_has_begun_is_told_once(capfd):
+    assert run_processes(process_work.interrupted, 2) == 130
+    assert capfd.readouterr().err == "agent-gym: interrupted.\n"
+
+
 # -- a run -------------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +134,7 @@ def test_as_many_as_pay(tmp_path):
     assert (number, told) == (1, "1 process, each with a group and 16 episodes or more (16 cores)")
     assert chosen(tmp_path, number=5) == (5, "")
     assert chosen(tmp_path, device="cuda") == (1, "")
+    assert chosen(tmp_path, model="tabular") == (1, "")  # a table is small: nothing to choose
 
 
 @pytest.mark.usefixtures("sixteen_cores")

@@ -48,7 +48,8 @@ def write_report(study: Study, results: Results, directory: Path) -> str:
     if any(method.arenas for method in study.methods.values()):
         parts += ["### Where each method was run", places_table(study)]
     minutes = sum(run["cpu_minutes"] for run in results.values())
-    parts.insert(0, f"{len(results):,} runs, {minutes:,.0f} minutes of processor time.")
+    runs = f"{len(results):,} run{'s' * (len(results) != 1)}"
+    parts.insert(0, f"{runs}, {minutes:,.0f} minute{'s' * (round(minutes) != 1)} of processor time.")
     if any(arrow in rate for arrow in "↑↓" for rate in _rates(study, results)):
         parts[0] += " ↑ at a rate: the largest that was tried; ↓: the smallest."
     if note := unfinished(study, results):

@@ -141,9 +141,8 @@ class GameLibrary:
             data = generate_game(split, int(rest), wording=self.wording, difficulty=self.difficulty)
             return Task(task, split, "generated", data["task_type"], data)
         if split not in PUBLISHED_SPLITS:
-            raise UnknownTaskError(
-                f"A task id begins with its split, one of {list(SPLITS)}, got {task!r}.{did_you_mean(split, SPLITS)}"
-            )
+            hint = did_you_mean(split, SPLITS) if "/" in task else ""
+            raise UnknownTaskError(f"A task id begins with its split, one of {list(SPLITS)}, got {task!r}.{hint}")
         directory = self._split_directory(split)
         if task not in _published_set(str(directory)):
             raise UnknownTaskError(
