@@ -123,7 +123,7 @@ EngineDtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSettings:
-    """What generates the answers, and what it may use. Beside `context_limit` and `max_batch` all of it is for vLLM."""
+    """The engine that generates the answers. All but `context_limit` and `max_batch` matters only with vLLM."""
 
     engine: EngineName = "transformers"
     """transformers: the learner's own weights. vllm: an engine beside them, which is given the weights after each

@@ -39,7 +39,7 @@ def plot_curves(study: Study, arena: Arena, methods: Sequence[Method], results: 
             if few:
                 axes.fill_between(episodes, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.12, linewidth=0)
         axes.set_xlabel("episodes")
-        axes.set_ylabel(column)
+        axes.set_ylabel(arena.label if column == arena.column else column)
         axes.grid(alpha=0.3)
     if few:
         figure.axes[0].legend(fontsize="small")
@@ -59,6 +59,7 @@ def plot_profiles(areas: Mapping[str, Floats]) -> Figure:
     for number, (name, table) in enumerate(areas.items()):
         style, colour = _look(number)
         axes.plot(thresholds, performance_profile(table, thresholds), style, color=colour, label=name)
+    figure.suptitle("performance profiles over all arenas\nthe higher a line, the better")
     axes.set_xlabel("area under the curve, normalised within each arena")
     axes.set_ylabel("share of runs above")
     axes.legend(fontsize="small")

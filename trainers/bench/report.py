@@ -99,7 +99,7 @@ def arena_table(study: Study, arena: Arena, methods: Sequence[Method], results: 
                 f"{np.median(reached):,.0f} ({len(reached)} of {len(runs)})" if reached else f"none of {len(runs)}",
             ]
         )
-    head = ["method", "seeds", "rate", f"mean {arena.column}", "at the end", "success at the end", "turns at the end"]
+    head = ["method", "seeds", "rate", f"mean {arena.label}", "at the end", "success at the end", "turns at the end"]
     if arena.threshold is None:
         rows = [row[:-1] for row in rows]
     else:
@@ -209,7 +209,7 @@ def overview_table(study: Study, results: Results) -> str:
             text = "" if value is None else f"{arena.sign * value:.3g}"
             row.append(f"**{text}**" if value is not None and value == best[arena.name] else text)
         rows.append(row)
-    heads = [f"{arena.name}, {arena.column.removeprefix('rollout/')}" for arena in study.arenas.values()]
+    heads = [f"{arena.name}, {arena.label.removeprefix('rollout/')}" for arena in study.arenas.values()]
     return markdown(["method", *heads], rows)
 
 

@@ -1,14 +1,13 @@
 """What a study compares: methods, in arenas, over seeds; and which run comes next.
 
 A study is a TOML file. An *arena* is a whole training configuration; a *method* is a change of it. Every run leaves one
-small JSON file, and what has its file is never run again, so a study may take days, be stopped at any time and be
-extended later.
+small JSON file, and what has its file is never run again, so a study can be stopped at any time and be extended.
 
     name = "alfworld"
     seeds = 5                       # of the rate that is best
     sweep_seeds = 2                 # of every rate
     rates = [3e-4, 1e-3]            # learning rates; none leaves the arena's own
-    widen = 1                       # once at most a further one, where the best is the last of them
+    widen = 1                       # further rates at most, while the best is the largest or smallest tried
 
     [arenas.generated]
     recipe = "alfworld-tiny"        # or a config with a model in it
@@ -83,6 +82,11 @@ class Arena:
     def episodes(self) -> int:
         """Episodes of a run, whichever method it is of."""
         return self.config.iterations * self.config.rollout.groups * self.config.rollout.group_size
+
+    @property
+    def label(self) -> str:
+        """The metric's name, and that less of it is better where that is so."""
+        return self.column + (" (less is better)" if self.sign < 0 else "")
 
     @property
     def sign(self) -> float:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from agent_gym.errors import AgentGymError, BadOptionError
-from trainers.bench.report import episodes_to_threshold, last, unfinished
+from trainers.bench.plots import plot_curves, plot_profiles
+from trainers.bench.report import arena_table, episodes_to_threshold, last, overview_table, unfinished
 from trainers.bench.report import test_table as table_of_tests
 from trainers.bench.schedule import run_study
 from trainers.bench.store import load_results
@@ -231,6 +233,21 @@ def test_scores_are_shown_where_they_say_more_than_success(study):
     assert "| score, % |" in table(0.75)
     assert "| 50.0 → 75.0 |" in table(0.75)
     assert "score" not in table(0.5)
+
+
+def test_a_metric_of_which_less_is_better_says_so(study):
+    slow, grpo = study.arenas["slow"], study.methods["grpo"]
+    runs = {
+        run: result(study, run, [8.0, 4.0])
+        for run in (Run(arena="slow", method="grpo", seed=seed, rate=rate) for seed in (0, 1, 2) for rate in (0.1, 0.5))
+    }
+    for run in runs.values():
+        run["episodes_per_iteration"] = 16
+    assert "| mean rollout/length (less is better) |" in arena_table(study, slow, [grpo], runs)
+    assert "| rooms, success | slow, length (less is better) |" in overview_table(study, runs)
+    assert plot_curves(study, slow, [grpo], runs).axes[0].get_ylabel() == "rollout/length (less is better)"
+    profiles = plot_profiles({"grpo": np.array([[0.0], [1.0]])})
+    assert profiles.get_suptitle().startswith("performance profiles")
 
 
 def test_bench_runs_a_study_once_and_writes_what_it_found(tmp_path, capsys):
