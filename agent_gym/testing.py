@@ -167,7 +167,8 @@ def check_saving(
 def check_state_keys(env: gym.Env[Any, Any], task: str, steps: int, rng: np.random.Generator) -> None:
     """Where a random walk meets a key again, the same commands are admissible, and a few of them lead to the same.
 
-    The same is the observation, the reward, whether the episode ends, the key and the score.
+    The same is the observation, the reward, whether the episode ends, the key, and the score unless it ends there: a
+    final score may count what was done on the way.
 
     Where there is chance they must lead to the same with the same draws, for which both states are given one generator:
     equal keys then imply equal distributions of futures.
@@ -200,7 +201,8 @@ def _outcome(env: gym.Env[Any, Any], state: dict[str, Any], command: str) -> tup
     assert isinstance(base, TextEnv)
     base.set_state(state)
     observation, reward, terminated, truncated, info = base.step(command)
-    return observation, reward, terminated, truncated, info[keys.STATE_KEY], info[keys.SCORE]
+    score = None if terminated or truncated else info[keys.SCORE]
+    return observation, reward, terminated, truncated, info[keys.STATE_KEY], score
 
 
 def check_odd_commands(env: gym.Env[Any, Any], task: str) -> None:

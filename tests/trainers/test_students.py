@@ -3,7 +3,7 @@
 import copy
 from types import SimpleNamespace
 
-from trainers import learner
+from trainers import reference
 from trainers.config import TrainConfig
 from trainers.parallel import Ranks
 from trainers.policies.hf import HfPolicy
@@ -32,6 +32,6 @@ def test_the_device_is_the_learners_before_the_model_is_copied(monkeypatch):
         rested.append(policy.rests)
         return copy.deepcopy(model)
 
-    monkeypatch.setattr(learner, "copy", SimpleNamespace(deepcopy=copied))
+    monkeypatch.setattr(reference, "copy", SimpleNamespace(deepcopy=copied))
     Student("", policy, TrainConfig(), Ranks())
     assert rested == [True]  # the reference
