@@ -279,12 +279,15 @@ class ParallelHousehold(aec_to_parallel_wrapper):  # type: ignore[misc]  # Petti
         """Carry out a command of each robot; see PettingZoo's `ParallelEnv`.
 
         Raises:
-            EpisodeError: If a robot has no command.
+            EpisodeError: If a robot has no command, and when nothing is played.
         """
-        missing = [agent for agent in self.agents if agent not in actions]
+        playing = self.aec_env.agents
+        if not playing:
+            raise EpisodeError("step() was called while nothing is played: call reset() to start an episode.")
+        missing = [agent for agent in playing if agent not in actions]
         if missing:
             raise EpisodeError(
-                f"expected a command for each of {self.agents}, got none for {', '.join(missing)}: give one that is "
+                f"expected a command for each of {playing}, got none for {', '.join(missing)}: give one that is "
                 f"to do nothing {WAIT!r}."
             )
         return super().step(actions)

@@ -62,6 +62,17 @@ def test_a_step_that_is_not_for_all_moves_none():
     assert observations.keys() == {"robot_0", "robot_1"}
 
 
+def test_a_step_needs_an_episode():
+    env = household_v0.parallel_env()
+    with pytest.raises(EpisodeError, match=r"call reset\(\) to start an episode"):
+        env.step({"robot_0": "look", "robot_1": "wait"})
+    env = team()
+    while env.agents:
+        env.step({agent: env.unwrapped.expert_action(agent) for agent in env.agents})
+    with pytest.raises(EpisodeError, match=r"call reset\(\) to start an episode"):
+        env.step({})
+
+
 def test_all_act_at_once_and_are_paid_alike():
     env = team(cost=0.125)
     game = env.unwrapped
