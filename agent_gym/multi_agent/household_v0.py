@@ -281,7 +281,7 @@ class ParallelHousehold(aec_to_parallel_wrapper):  # type: ignore[misc]  # Petti
         Raises:
             EpisodeError: If a robot has no command, and when nothing is played.
         """
-        playing = self.aec_env.agents
+        playing = getattr(self, "agents", [])  # PettingZoo's has none before the first reset
         if not playing:
             raise EpisodeError("step() was called while nothing is played: call reset() to start an episode.")
         missing = [agent for agent in playing if agent not in actions]
