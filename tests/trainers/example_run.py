@@ -113,3 +113,18 @@ def evaluation_metrics(iteration: int, progress: float) -> dict[str, float]:
     figures = {"success": wins / 100, "success_low": low, "success_high": high, "length": 30 - 18 * progress}
     figures |= {f"success_of_{kind}": min(1.0, wins / 100 + extra) for kind, extra in (("easy", 0.1), ("hard", -0.08))}
     return {f"eval/{name}": value for name, value in figures.items()}
+
+
+def write_episodes(directory: Path, *episodes: dict[str, Any]) -> Path:
+    directory.mkdir()
+    (directory / "episodes.jsonl").write_text("".join(json.dumps(episode) + "\n" for episode in episodes))
+    return directory
+
+
+def turn(**changes: Any) -> dict[str, Any]:
+    return {"state_key": "k", "observation": "A room.", "answer": "look", "reward": 0.0, "advantage": 0.5} | changes
+
+
+def episode(**changes: Any) -> dict[str, Any]:
+    known = {"iteration": 0, "task": "t/1", "member": 0, "status": "finished", "success": True, "score": 1.0}
+    return known | {"return": 1.0, "turns": [turn()]} | changes

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from typing import Any
 import pytest
 
 from agent_gym.errors import BadOptionError, DataNotFoundError
-from tests.trainers.chromium import Tab, browser_tab
-from tests.trainers.example_run import write_run
+from tests.trainers.example_run import episode, turn, write_episodes, write_run
 from trainers.cli import main
 from trainers.metric_meanings import MEANINGS
 from trainers.report import SCRIPTS, view
@@ -96,21 +94,6 @@ class Page(HTMLParser):
 
 def text_of(page: str) -> str:
     return "".join(Page(page).parts)
-
-
-def write_episodes(directory: Path, *episodes: dict[str, Any]) -> Path:
-    directory.mkdir()
-    (directory / "episodes.jsonl").write_text("".join(json.dumps(episode) + "\n" for episode in episodes))
-    return directory
-
-
-def turn(**changes: Any) -> dict[str, Any]:
-    return {"state_key": "k", "observation": "A room.", "answer": "look", "reward": 0.0, "advantage": 0.5} | changes
-
-
-def episode(**changes: Any) -> dict[str, Any]:
-    known = {"iteration": 0, "task": "t/1", "member": 0, "status": "finished", "success": True, "score": 1.0}
-    return known | {"return": 1.0, "turns": [turn()]} | changes
 
 
 def test_report_holds_every_episode_of_the_run(finished_run: Path, tmp_path: Path) -> None:
@@ -359,74 +342,6 @@ def test_controls_do_what_they_say(finished_run: Path, tmp_path: Path) -> None:
     }
 
 
-WIDTH_OF_A_PHONE = 390
-BOXES = """(where) => [...document.querySelectorAll(where)].map((one) => {
-  const { left, right, top, bottom, width } = one.getBoundingClientRect();
-  return { left, right, top, bottom, width };
-})"""
-
-LINES_OF_A_MAP = """(() => {
-  const text = document.querySelector(".turn-card .observation").firstChild;
-  const range = new Range();
-  return [0, 10, 20].map((from) => {
-    range.setStart(text, from);
-    range.setEnd(text, from + 9);
-    const [box, ...others] = range.getClientRects();
-    return [box.width, others.length];
-  });
-})()"""
-
-
-def boxes(tab: Tab, selector: str) -> list[dict[str, float]]:
-    """Where the elements lie in the window, in pixels."""
-    found: list[dict[str, float]] = tab.evaluate(f"({BOXES})({json.dumps(selector)})")
-    return found
-
-
-def go_to(tab: Tab, address: str) -> None:
-    """Go to a section of the report that is open, and wait until it is there."""
-    tab.evaluate(f"location.hash = {json.dumps(address)}")
-    end = time.monotonic() + 60
-    while tab.evaluate("document.documentElement.dataset.ready") != f"#{address}":
-        assert time.monotonic() < end, f"{address} did not come"
-        time.sleep(0.02)
-
-
-def test_a_phone_shows_all_of_it(finished_run: Path, tmp_path: Path) -> None:
-    report = view(finished_run, tmp_path / "report.html")
-    with browser_tab(tmp_path / "profile") as tab:
-        tab.screenshot(tmp_path / "empty.png", WIDTH_OF_A_PHONE, 844)
-        tab.open(report.as_uri())
-        for address in ("settings", "tasks", "episodes/9/0", "overview"):
-            go_to(tab, address)
-            width = tab.evaluate("document.documentElement.scrollWidth")
-            assert width == WIDTH_OF_A_PHONE, f"{address} is {width} pixels wide"
-        [name], [theme], tabs = boxes(tab, ".brand"), boxes(tab, "#theme"), boxes(tab, "nav button")
-        assert name["width"] > 40
-        assert theme["right"] <= WIDTH_OF_A_PHONE
-        assert len(tabs) == 4
-        assert all(one["top"] >= max(name["bottom"], theme["bottom"]) for one in tabs)
-        assert all(one["right"] <= WIDTH_OF_A_PHONE for one in tabs)
-        cards = boxes(tab, ".figure-card")
-        assert len(cards) > 2
-        assert len({card["left"] for card in cards}) == 2  # in two columns
-
-        go_to(tab, "tasks")
-        [space] = boxes(tab, ".tasks .space")  # without the scrollbar
-        rates = boxes(tab, ".tasks .rate .figure")
-        assert len(rates) == 6
-        assert all(rate["right"] <= space["right"] for rate in rates)
-        cut = "[...document.querySelectorAll('.tasks .figure')].filter((one) => one.scrollWidth > one.clientWidth)"
-        assert tab.evaluate(f"{cut}.length") == 0  # no number is shortened
-
-        go_to(tab, "episodes/9/0")
-        [group, *_] = boxes(tab, ".anchor")
-        answers = boxes(tab, ".answer-line")
-        assert len(answers) >= 4  # every member of the group starts in this state
-        assert all(answer["width"] > 0.8 * group["width"] for answer in answers)
-        assert not tab.complaints
-
-
 def test_names_of_metrics_tell_their_meaning(finished_run: Path, tmp_path: Path) -> None:
     page = browse(view(finished_run, tmp_path / "report.html"), "overview", tmp_path / "profile")
     titles = [html.unescape(title) for title in re.findall(r'<span class="name" title="([^"]*)"', page)]
@@ -435,17 +350,6 @@ def test_names_of_metrics_tell_their_meaning(finished_run: Path, tmp_path: Path)
     assert f"eval/success: {MEANINGS['eval/success']}" in told  # of both that share a chart
     assert all(": " in line for line in told)
     assert f'<span title="rollout/wasted_tokens: {MEANINGS["rollout/wasted_tokens"]}"' in page  # what never moves
-
-
-@pytest.mark.parametrize("width", [WIDTH_OF_A_PHONE, 1280])
-def test_lines_of_a_map_are_equally_wide(tmp_path: Path, width: int) -> None:
-    run = write_episodes(tmp_path / "run", episode(turns=[turn(observation="#########\n#...#...#\n#..@#..k#")]))
-    with browser_tab(tmp_path / "profile") as tab:
-        tab.screenshot(tmp_path / "empty.png", width)
-        tab.open(view(run).as_uri())
-        go_to(tab, "episodes/0")
-        lines = tab.evaluate(LINES_OF_A_MAP)
-    assert lines == [[lines[0][0], 0]] * 3  # three lines that are not broken, of one width
 
 
 def test_hostile_text_would_act_if_it_were_markup(tmp_path: Path) -> None:
